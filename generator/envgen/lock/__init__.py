@@ -1,0 +1,1 @@
+"""Everything that came from outside, pinned: the second stage of the flow."""

@@ -1,0 +1,39 @@
+"""The one form in which every locker's packages are known to the rest of envgen."""
+
+import msgspec
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that an installer may fetch for a package.
+
+    Attributes:
+        filename: A wheel's, a source archive's or a conda package's file name.
+        url: Where it was found.
+        sha256: 64 hex digits.
+        size: Bytes to download; None where the index does not say.
+
+    """
+
+    filename: str
+    url: str
+    sha256: str
+    size: int | None = None
+
+
+class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """A package at one version.
+
+    Attributes:
+        name: Normalised as PyPA's name specification says.
+        version: As the lock has it, local part (`+cu128`) included.
+        wheels: The wheels to choose from.
+        source: The source archive, where the lock has one.
+        marker: A PEP 508 marker that says when it is installed; empty for always.
+
+    """
+
+    name: str
+    version: str
+    wheels: tuple[Artifact, ...] = ()
+    source: Artifact | None = None
+    marker: str = ""

@@ -1,0 +1,102 @@
+"""The one place that starts other programs."""
+
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from envgen.errors import ToolError
+
+_log = logging.getLogger(__name__)
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that ran to its end."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def redact(text: str) -> str:
+    """Return `text` without the user names and passwords that its URLs carry."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def find_program(name: str, *, why: str, fix: str) -> str:
+    """Return the path of a program on PATH.
+
+    Raises:
+        ToolError: It is not there; `why` and `fix` tell the user what it is for and how to get it.
+
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise ToolError.single(f"{name} is not on PATH", why=why, fix=fix)
+    return found
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input_text: str | None = None,
+    timeout_s: float | None = None,
+    passthrough: bool = False,
+) -> Finished:
+    """Run a program to its end and return what it said, whatever its exit code.
+
+    Args:
+        argv: The program and its arguments; no shell is involved.
+        cwd: Where to run it; here when not given.
+        env: Variables that are added to this process's own.
+        input_text: What it reads on standard input; nothing when not given.
+        timeout_s: Seconds after which it is killed.
+        passthrough: Let its output go straight to the terminal instead of capturing it.
+
+    Raises:
+        ToolError: It cannot be started, or it ran into its time limit.
+
+    """
+    words = tuple(str(word) for word in argv)
+    _log.info("+ %s", redact(shlex.join(words)))
+    stream = None if passthrough else subprocess.PIPE
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            input=input_text,
+            stdin=None if input_text is not None else subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            timeout=timeout_s,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise ToolError.single(
+            f"{words[0]} cannot be started", why=error.strerror or str(error)
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError.single(
+            f"{Path(words[0]).name} did not finish within {timeout_s:g} s",
+            why=redact(shlex.join(words)),
+        ) from error
+    return Finished(
+        argv=words,
+        returncode=done.returncode,
+        stdout=redact(done.stdout or ""),
+        stderr=redact(done.stderr or ""),
+    )

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -53,7 +53,7 @@ class EnvgenError(Exception):
     @classmethod
     def single(
         cls, what: str, *, file: str = "", key: str = "", why: str = "", fix: str = ""
-    ) -> "EnvgenError":
+    ) -> Self:
         """Return an error with one problem."""
         return cls(Problem(what=what, file=file, key=key, why=why, fix=fix))
 

@@ -6,8 +6,10 @@ import re
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,7 +17,11 @@ from envgen.errors import ToolError
 
 _log = logging.getLogger(__name__)
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@'\"]+@")
+
+
+_running: Final[set["subprocess.Popen[str]"]] = set()
+_running_guard: Final = threading.Lock()
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,31 +78,50 @@ def run(
     _log.info("+ %s", redact(shlex.join(words)))
     stream = None if passthrough else subprocess.PIPE
     try:
-        done = subprocess.run(
+        program = subprocess.Popen(
             words,
             cwd=cwd,
             env={**os.environ, **(env or {})},
-            input=input_text,
-            stdin=None if input_text is not None else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
             stdout=stream,
             stderr=stream,
-            timeout=timeout_s,
             encoding="utf-8",
             errors="replace",
-            check=False,
         )
     except OSError as error:
         raise ToolError.single(
             f"{words[0]} cannot be started", why=error.strerror or str(error)
         ) from error
+    with _running_guard:
+        _running.add(program)
+    try:
+        stdout, stderr = program.communicate(input_text, timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
         raise ToolError.single(
             f"{Path(words[0]).name} did not finish within {timeout_s:g} s",
             why=redact(shlex.join(words)),
         ) from error
+    finally:
+        _stop(program)
+        with _running_guard:
+            _running.discard(program)
     return Finished(
         argv=words,
-        returncode=done.returncode,
-        stdout=redact(done.stdout or ""),
-        stderr=redact(done.stderr or ""),
+        returncode=program.returncode,
+        stdout=redact(stdout or ""),
+        stderr=redact(stderr or ""),
     )
+
+
+def stop_all() -> None:
+    """Stop every program that is running, so that threads that wait for one come to their end."""
+    with _running_guard:
+        programs = tuple(_running)
+    for program in programs:
+        _stop(program)
+
+
+def _stop(program: "subprocess.Popen[str]") -> None:
+    if program.poll() is None:
+        program.kill()
+        program.wait()

@@ -26,9 +26,10 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: Normalised as PyPA's name specification says.
         version: As the lock has it, local part (`+cu128`) included.
-        wheels: The wheels to choose from.
-        source: The source archive, where the lock has one.
+        wheels: Those that fit the image's Python on one of its platforms.
+        source: The source archive, where the package is built from it.
         marker: A PEP 508 marker that says when it is installed; empty for always.
+        downloads: What an installer takes, by platform (`linux/amd64`).
 
     """
 
@@ -37,3 +38,4 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     wheels: tuple[Artifact, ...] = ()
     source: Artifact | None = None
     marker: str = ""
+    downloads: dict[str, Artifact] = msgspec.field(default_factory=dict)

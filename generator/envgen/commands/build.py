@@ -1,0 +1,33 @@
+"""`envgen build`: render, then build each image with Docker."""
+
+import argparse
+
+from envgen import output, project
+from envgen.build import build_image
+from envgen.commands.render import prepare, report_changes, write_project
+from envgen.console import Console
+from envgen.errors import UsageError
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    opened = project.open_project(arguments.directory, arguments.images)
+    if arguments.tag and len(opened.images) > 1:
+        raise UsageError.single(
+            "--tag names one image, and there are several",
+            fix="name the image: `envgen build IMAGE --tag …`",
+        )
+    with output.hold(opened.root):
+        current = prepare(opened, arguments, console)
+        write_project(current, force=arguments.force)
+    report_changes(current, console)
+    built = []
+    for image in project.plan_project(current).images:
+        tags = tuple(arguments.tag or (f"{current.loaded.spec.project.name}-{image.name}".lower(),))
+        console.note(f"building {image.name} as {', '.join(tags)}")
+        identity = build_image(
+            current.loaded, image, tags, no_cache=arguments.no_cache, quiet=console.as_json
+        )
+        built.append({"image": image.name, "tags": list(tags), "id": identity})
+    lines = [f"{entry['image']}: {entry['id']}" for entry in built]
+    console.result("\n".join(lines), built)
+    return 0

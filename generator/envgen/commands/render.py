@@ -1,0 +1,117 @@
+"""`envgen render`: write, check, compare or print the files of all images."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+
+from envgen import output, project
+from envgen.console import Console
+from envgen.errors import Problem, StaleError
+from envgen.output import Difference
+from envgen.project import Project
+from envgen.rendered import RenderedFile
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    opened = project.open_project(arguments.directory, arguments.images)
+    if arguments.check:
+        return _check(opened, console, frozen=arguments.frozen)
+    if arguments.diff or arguments.output:
+        current = prepare(opened, arguments, console)
+        files = project.list_files(current, project.plan_project(current))
+        return _show_diff(current, files, console) if arguments.diff else _print(files, console)
+    with output.hold(opened.root):
+        current = prepare(opened, arguments, console)
+        written = write_project(current, force=arguments.force)
+    report_changes(current, console)
+    names = ", ".join(current.images)
+    summary = f"{names}: {len(written)} file{'' if len(written) == 1 else 's'} written"
+    console.result(
+        summary if written else f"{names}: up to date",
+        {"images": list(current.images), "written": written},
+    )
+    return 0
+
+
+def prepare(opened: Project, arguments: argparse.Namespace, console: Console) -> Project:
+    """Return the project with a lock that may be rendered, as the lock options ask for."""
+    if arguments.frozen:
+        project.require_lock(opened)
+        return opened
+    if arguments.locked:
+        project.require_locked(opened)
+        return opened
+    with console.progress() as report:
+        return project.bring_up_to_date(opened, report)
+
+
+def write_project(current: Project, *, force: bool) -> list[str]:
+    """Write what differs and return the paths."""
+    from envgen.copies import require_copies  # noqa: PLC0415 - checks of CI skip it
+
+    plan = project.plan_project(current)
+    require_copies(current.loaded, plan)
+    differences = output.compare(project.list_files(current, plan), current.root)
+    if not force:
+        output.refuse_edited(differences)
+    output.write([difference.file for difference in differences], current.root)
+    return [difference.file.path for difference in differences]
+
+
+def report_changes(current: Project, console: Console) -> None:
+    for change in current.changes:
+        console.note(f"  {change}")
+
+
+def _check(opened: Project, console: Console, *, frozen: bool) -> int:
+    if frozen:
+        project.require_lock(opened)
+    else:
+        project.require_locked(opened)
+    files = project.list_files(opened, project.plan_project(opened))
+    differences = output.compare(files, opened.root)
+    if differences:
+        raise StaleError(*(_tell(difference) for difference in differences))
+    console.result(
+        f"{', '.join(opened.images)}: up to date",
+        {"images": list(opened.images), "files": len(files)},
+    )
+    return 0
+
+
+def _tell(difference: Difference) -> Problem:
+    words = {
+        "missing": "is missing",
+        "stale": "is not what the spec and the lock give",
+        "edited": "has been edited by hand",
+    }
+    fix = "run `python -m envgen render`"
+    if difference.state == "edited":
+        fix = "carry the edit over into the spec; `render --diff` shows it"
+    return Problem(what=words[difference.state], file=difference.file.path, fix=fix)
+
+
+def _show_diff(current: Project, files: Iterable[RenderedFile], console: Console) -> int:
+    import difflib  # noqa: PLC0415 - only --diff needs it
+
+    differences = output.compare(files, current.root)
+    lines: list[str] = []
+    for difference in differences:
+        lines += difflib.unified_diff(
+            difference.found.decode(errors="replace").splitlines(keepends=True),
+            difference.file.content.decode().splitlines(keepends=True),
+            fromfile=f"a/{difference.file.path}",
+            tofile=f"b/{difference.file.path}",
+        )
+    paths = [difference.file.path for difference in differences]
+    console.result("".join(lines), {"changed": paths, "diff": "".join(lines)})
+    return 0
+
+
+def _print(files: Iterable[RenderedFile], console: Console) -> int:
+    dockerfiles = [file for file in files if file.path.endswith("/Dockerfile")]
+    if console.as_json:
+        console.result("", {file.path: file.content.decode() for file in dockerfiles})
+    else:
+        sys.stdout.write("\n".join(file.content.decode() for file in dockerfiles))
+    return 0

@@ -1,0 +1,78 @@
+"""What a user sees: results on standard output, everything else on standard error."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from envgen.errors import EnvgenError
+
+
+class Console:
+    """Writes for people, or for machines with `as_json`.
+
+    Args:
+        as_json: Results and errors become JSON on standard output.
+        quiet: Nothing but results, warnings and errors is written.
+
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def result(self, text: str, data: Any = None) -> None:  # noqa: ANN401 - any JSON value
+        """Write what the command was asked for."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        elif text:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Write what is good to know."""
+        if not self.quiet:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def error(self, error: EnvgenError) -> None:
+        problems = error.problems
+        if self.as_json:
+            listed = [
+                {key: getattr(p, key) for key in ("file", "key", "what", "why", "fix")}
+                for p in problems
+            ]
+            data = {"exit-code": error.exit_code, "error": error.title, "problems": listed}
+            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+            return
+        count = f" ({len(problems)} problems)" if len(problems) > 1 else ""
+        head = _style("error:", "1;31") + f" {error.title}{count}\n"
+        sys.stderr.write(head + "\n".join(str(problem) for problem in problems) + "\n")
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Yield a function that tells what is going on: a spinner on a terminal, else lines."""
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            yield self.note
+            return
+        from rich.console import Console as Terminal  # noqa: PLC0415 - only a terminal needs it
+
+        with Terminal(stderr=True).status("") as status:
+            yield lambda text: status.update(text)
+
+
+def _style(text: str, code: str) -> str:
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        return f"\x1b[{code}m{text}\x1b[0m"
+    return text
+
+
+class WarningHandler(logging.Handler):
+    """Shows what modules log: warnings always, the rest with `--verbose`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        label = _style("warning: ", "1;33") if record.levelno >= logging.WARNING else ""
+        sys.stderr.write(label + record.getMessage() + "\n")

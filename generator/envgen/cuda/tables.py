@@ -1,0 +1,210 @@
+"""What is known about drivers, toolkits, GPUs and packages, from `presets/data/cuda`.
+
+Every row names its source; `verified = false` marks what could not be checked. The loader refuses
+a row that lacks a field or has one too many.
+"""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from envgen.cuda.host import Category
+from envgen.cuda.requirement import CompatLoading
+from envgen.errors import EnvgenError
+from envgen.resources import PRESETS
+
+FOLDER: Final = PRESETS / "data" / "cuda"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row of any table."""
+
+    source: str
+    verified: bool
+
+
+class Toolkit(Row):
+    """A CUDA release and the driver it came with; an empty driver is not known or not bundled."""
+
+    version: str
+    linux_driver: str
+    windows_driver: str
+
+
+class MinorCompatibility(Row):
+    """The oldest driver on which everything built with a major version runs."""
+
+    major: int
+    linux_driver: str
+    windows_driver: str
+
+
+class Branch(Row):
+    """A driver branch and the newest CUDA that it supports."""
+
+    branch: int
+    cuda: str
+
+
+class CompatPackage(Row):
+    """A forward-compatibility package, its own driver branch, and the branches it works on."""
+
+    cuda: str
+    driver: int
+    branches: tuple[int, ...]
+
+
+class Architecture(Row):
+    """A GPU architecture; empty or 0 means no limit known."""
+
+    capability: str
+    family: str
+    cuda_first: str
+    cuda_last: str
+    driver_first: int
+    driver_last: int
+    integrated: bool
+
+
+class GpuModel(Row):
+    """A GPU as a user would name it."""
+
+    name: str
+    capability: str
+    category: Category
+
+
+class KernelRow(Row):
+    """The GPU code of one build of a package."""
+
+    package: str
+    version: str
+    cuda: str
+    machine: Literal["x86_64", "aarch64"]
+    sass: tuple[str, ...]
+    ptx: tuple[str, ...]
+
+
+class Label(Row):
+    """One edition of the NVIDIA_REQUIRE_CUDA of nvidia/cuda images."""
+
+    cuda: str
+    since: str
+    allow: dict[str, tuple[str, ...]]
+
+
+class ImageFamily(Row):
+    """What an image's name says about it."""
+
+    pattern: str
+    versions: str
+    label: Literal["full", "exact", "loose", "none"]
+    compat: CompatLoading
+    software: str
+
+
+class Software(Row):
+    """A program that compiles GPU code at run time, or whose kernels follow from its toolkit."""
+
+    name: str
+    versions: str
+    at_runtime: bool
+    kernels: str
+
+
+class DefaultTarget(Row):
+    """What a build contains when nobody names an architecture."""
+
+    name: str
+    toolkit: int
+    sass: tuple[str, ...]
+    ptx: tuple[str, ...]
+
+
+class CudnnRow(Row):
+    """From which cuDNN on, for which CUDA major version, which GPUs are served."""
+
+    first: str
+    cuda: int
+    capability_min: str
+
+
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
+    """All tables."""
+
+    toolkits: tuple[Toolkit, ...]
+    minor_compatibility: tuple[MinorCompatibility, ...]
+    branches: tuple[Branch, ...]
+    compat: tuple[CompatPackage, ...]
+    architectures: tuple[Architecture, ...]
+    gpus: tuple[GpuModel, ...]
+    kernels: tuple[KernelRow, ...]
+    labels: tuple[Label, ...]
+    images: tuple[ImageFamily, ...]
+    software: tuple[Software, ...]
+    default_targets: tuple[DefaultTarget, ...]
+    cudnn: tuple[CudnnRow, ...]
+
+
+R = TypeVar("R", bound=Row)
+
+
+def convert_rows(
+    document: Mapping[str, object], key: str, row: type[R], file: str
+) -> tuple[R, ...]:
+    """Return the rows of one array.
+
+    Raises:
+        EnvgenError: A row is incomplete, or the array is missing or empty.
+
+    """
+    try:
+        rows = msgspec.convert(document.get(key, ()), tuple[row, ...])  # type: ignore[valid-type]
+    except msgspec.ValidationError as error:
+        raise EnvgenError.single(str(error), file=file, key=key) from error
+    if not rows:
+        raise EnvgenError.single("the table has no rows", file=file, key=key)
+    return rows
+
+
+def load_tables(folder: Path) -> Tables:
+    """Read and check every table of a folder.
+
+    Raises:
+        EnvgenError: A table is missing, empty or has an incomplete row.
+
+    """
+
+    def rows(file: str, key: str, row: type[R]) -> tuple[R, ...]:
+        return convert_rows(document(file), key, row, file)
+
+    @functools.cache
+    def document(file: str) -> dict[str, object]:
+        return tomllib.loads((folder / file).read_text("utf-8"))
+
+    return Tables(
+        toolkits=rows("toolkits.toml", "toolkit", Toolkit),
+        minor_compatibility=rows(
+            "toolkits.toml", "minor_version_compatibility", MinorCompatibility
+        ),
+        branches=rows("drivers.toml", "branch", Branch),
+        compat=rows("compat.toml", "compat", CompatPackage),
+        architectures=rows("architectures.toml", "architecture", Architecture),
+        gpus=rows("gpus.toml", "gpu", GpuModel),
+        kernels=rows("kernels.toml", "kernels", KernelRow),
+        labels=rows("labels.toml", "label", Label),
+        images=rows("images.toml", "image", ImageFamily),
+        software=rows("ptx.toml", "software", Software),
+        default_targets=rows("ptx.toml", "default_target", DefaultTarget),
+        cudnn=rows("ptx.toml", "cudnn", CudnnRow),
+    )
+
+
+@functools.cache
+def tables() -> Tables:
+    """Return the tables that envgen ships, read once."""
+    return load_tables(FOLDER)

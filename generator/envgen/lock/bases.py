@@ -1,0 +1,85 @@
+"""Digests of base images: from their registry, else from the bundled table, else an error."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from envgen.errors import LockError, NetworkError, SpecError
+from envgen.lock.model import LockedBase
+from envgen.registry.client import fetch_digest
+from envgen.registry.reference import parse_reference
+from envgen.tables import BaseImage, bases, find_base
+
+_log = logging.getLogger(__name__)
+
+
+def pin_base(image: str, *, mirrors: Mapping[str, str], ca_certificates: Path | None) -> LockedBase:
+    """Return the base image with its digest of today.
+
+    Raises:
+        NetworkError: The registry did not deliver, and the table has no row for the image.
+        SpecError: The image is an official Python that does not exist.
+
+    """
+    reference = parse_reference(image)
+    try:
+        fetched = fetch_digest(reference, mirrors=mirrors, ca_certificates=ca_certificates)
+    except NetworkError as error:
+        return _pin_from_table(image, error)
+    return LockedBase(
+        image=image,
+        digest=fetched.digest,
+        platforms=tuple(sorted(fetched.platforms)),
+        origin="registry",
+    )
+
+
+def _pin_from_table(image: str, error: NetworkError) -> LockedBase:
+    row = find_base(image)
+    if row is None:
+        raise _unknown_python(image) or error
+    _log.warning(
+        "%s; its digest comes from envgen's own table (%s)", error.problems[0].what, _age(row)
+    )
+    return LockedBase(image=image, digest=row.digest, origin=row.source)
+
+
+def _age(row: BaseImage) -> str:
+    seen = f"seen in {row.seen} public repositor{'y' if row.seen == 1 else 'ies'}"
+    return f"{seen}, {row.date}" if row.date else seen
+
+
+def _unknown_python(image: str) -> SpecError | None:
+    """Return an error for a slim Python that no table knows, as 3.99 would be."""
+    repository, _, tag = image.rpartition(":")
+    version, slim, _ = tag.partition("-slim-")
+    known = sorted(
+        {row.python for row in bases() if row.python}, key=lambda text: int(text.partition(".")[2])
+    )
+    if repository != "docker.io/library/python" or not slim or version in known:
+        return None
+    return SpecError.single(
+        f"there is no known image with Python {version}",
+        key="project.python",
+        why=f"the registry does not deliver {image}, and it is not among the known ones",
+        fix="use one of " + ", ".join(known),
+    )
+
+
+def check_platforms(base: LockedBase, platforms: Iterable[str], image: str) -> None:
+    """Refuse a base that is not there for a platform of the image.
+
+    Raises:
+        LockError: A platform is missing; a base whose platforms are not known passes.
+
+    """
+    # A variant (linux/arm64/v8) answers for its architecture.
+    have = {"/".join(platform.split("/")[:2]) for platform in base.platforms}
+    missing = [platform for platform in platforms if have and platform not in have]
+    if missing:
+        raise LockError.single(
+            f"{base.image} is not there for {', '.join(missing)}",
+            key=f"images.{image}.platforms",
+            why=f"it is for {', '.join(sorted(have))}",
+            fix="take the platform out, or name another base",
+        )

@@ -1,0 +1,47 @@
+"""What a new lock changed, package by package."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from envgen.lock.packages import LockedPackage
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is pinned differently than before.
+
+    Attributes:
+        image: The image whose package it is; empty for a base image.
+        name: The package, or the base image.
+        old: Its version or digest before; empty where it is new.
+        new: Its version or digest now; empty where it is gone.
+
+    """
+
+    image: str
+    name: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        prefix = f"{self.image}: " if self.image else ""
+        match self.old, self.new:
+            case "", new:
+                return f"{prefix}added {self.name} {new}"
+            case old, "":
+                return f"{prefix}removed {self.name} {old}"
+            case old, new:
+                return f"{prefix}{self.name} {old} -> {new}"
+
+
+def compare_packages(
+    image: str, before: Iterable[Mapping[str, object]], after: Iterable[LockedPackage]
+) -> tuple[Change, ...]:
+    """Return how an image's packages differ from the package tables of its last pylock.toml."""
+    old = {str(package.get("name")): str(package.get("version", "")) for package in before}
+    new = {package.name: package.version for package in after}
+    return tuple(
+        Change(image=image, name=name, old=old.get(name, ""), new=new.get(name, ""))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )

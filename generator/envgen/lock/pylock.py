@@ -1,0 +1,193 @@
+"""pylock.toml (PEP 751): the bridge from every locker to the image's installer.
+
+Reading keeps only what an image can install: wheels for its Python and platforms, each with its
+SHA-256. Writing gives one file per layer, which the image build installs as it stands.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
+
+from envgen.errors import LockError, Problem
+from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lockers import LockRequest
+
+_MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+_NEWEST_GLIBC: Final = 41
+"""Of Debian 13 (trixie), the newest base there is a row for in presets/data/bases.toml."""
+
+
+def read_pylock(text: str, request: LockRequest) -> tuple[LockedPackage, ...]:
+    """Return the packages of a pylock.toml that `request`'s image installs, sorted by name.
+
+    Raises:
+        LockError: Packages without a wheel for the image, or artifacts without a SHA-256.
+
+    """
+    pylock = Pylock.from_dict(tomllib.loads(text))
+    selector = _Selector(request)
+    packages = [selector.select(package) for package in pylock.packages]
+    if selector.problems:
+        raise LockError(*selector.problems)
+    return tuple(
+        sorted((package for package in packages if package), key=lambda package: package.name)
+    )
+
+
+class _Selector:
+    """Chooses what one image can install and gathers what it cannot."""
+
+    def __init__(self, request: LockRequest) -> None:
+        self.request = request
+        self.problems: list[Problem] = []
+        self.ranks = {
+            platform: {tag: n for n, tag in enumerate(_tags(request.python, platform))}
+            for platform in request.platforms
+        }
+
+    def select(self, package: Package) -> LockedPackage | None:
+        platforms = [
+            platform for platform in self.request.platforms if self._applies(package, platform)
+        ]
+        if not platforms:
+            return None
+        wheels: dict[str, Artifact] = {}
+        downloads: dict[str, Artifact] = {}
+        source: Artifact | None = None
+        for platform in platforms:
+            fitting = sorted(self._fitting(package, platform), key=lambda found: found[0])
+            for _, wheel in fitting:
+                wheels[wheel.filename] = wheel
+            if fitting:
+                downloads[platform] = fitting[0][1]
+            elif package.sdist and package.name in self.request.allow_source:
+                source = downloads[platform] = self._artifact(package, package.sdist)
+            else:
+                self._report_no_wheel(package, platform)
+        everywhere = len(platforms) == len(self.request.platforms)
+        return LockedPackage(
+            name=package.name,
+            version=str(package.version),
+            wheels=tuple(wheels[name] for name in sorted(wheels)),
+            source=source,
+            marker="" if everywhere else str(package.marker),
+            downloads=downloads,
+        )
+
+    def _applies(self, package: Package, platform: str) -> bool:
+        environment = _marker_environment(self.request.python, platform)
+        return package.marker is None or package.marker.evaluate(environment)
+
+    def _fitting(self, package: Package, platform: str) -> Iterator[tuple[int, Artifact]]:
+        ranks = self.ranks[platform]
+        for wheel in package.wheels or ():
+            best = min(
+                (ranks[tag] for tag in parse_wheel_filename(wheel.filename)[3] if tag in ranks),
+                default=None,
+            )
+            if best is not None:
+                yield best, self._artifact(package, wheel)
+
+    def _artifact(self, package: Package, found: PackageWheel | PackageSdist) -> Artifact:
+        sha256 = found.hashes.get("sha256", "")
+        if not sha256:
+            self._report(
+                f"{package.name} {package.version} has no SHA-256",
+                why=f"the index does not publish one for {found.filename}",
+                fix="use an index that does",
+            )
+        return Artifact(
+            filename=found.filename, url=found.url or "", sha256=sha256, size=found.size
+        )
+
+    def _report_no_wheel(self, package: Package, platform: str) -> None:
+        who = f"{package.name} {package.version}"
+        if not (package.sdist or package.wheels):
+            self._report(
+                f"{who} is a directory, an archive or a repository",
+                why="only what an index publishes has a hash and can be fetched in a build",
+                fix="publish it to an index, or put its files into the image with `copy`",
+            )
+            return
+        tags = sorted({str(tag.interpreter) for tag in _all_tags(package)})
+        have = f"it has wheels for {', '.join(tags)}" if tags else "it has only a source archive"
+        fix = "ask for a version that has one, or for another Python"
+        if package.sdist:
+            fix += f',\nor allow the build: allow-source = ["{package.name}"]'
+        self._report(
+            f"{who} has no wheel for CPython {self.request.python} on {platform}",
+            why=have + "; building from source gives other bytes each time",
+            fix=fix,
+        )
+
+    def _report(self, what: str, *, why: str, fix: str) -> None:
+        problem = Problem(what=what, key=f"images.{self.request.image}", why=why, fix=fix)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def _all_tags(package: Package) -> Iterator[Tag]:
+    for wheel in package.wheels or ():
+        yield from parse_wheel_filename(wheel.filename)[3]
+
+
+def _tags(python: str, platform: str) -> Iterator[Tag]:
+    """Yield the wheel tags that CPython on a glibc Linux accepts, best first (PEP 425, 600)."""
+    major, minor = (int(part) for part in python.split("."))
+    machine = _MACHINES[platform]
+    platforms = [f"manylinux_2_{n}_{machine}" for n in range(_NEWEST_GLIBC, 4, -1)]
+    platforms += [f"manylinux{old}_{machine}" for old in ("2014", "2010", "1")]
+    platforms.append(f"linux_{machine}")
+    yield from cpython_tags((major, minor), platforms=platforms)
+    yield from compatible_tags((major, minor), f"cp{major}{minor}", platforms)
+
+
+def _marker_environment(python: str, platform: str) -> dict[str, str | frozenset[str]]:
+    return {
+        "extra": "",
+        "implementation_name": "cpython",
+        "implementation_version": f"{python}.0",
+        "os_name": "posix",
+        "platform_machine": _MACHINES[platform],
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
+
+
+def render_pylock(packages: Iterable[LockedPackage], python: str) -> str:
+    """Return the text of a pylock.toml that holds `packages` and nothing else, an artifact a line."""
+    lines = ['lock-version = "1.0"', f'requires-python = "=={python}.*"', 'created-by = "envgen"']
+    for package in packages:
+        lines += ["", "[[packages]]"]
+        lines += [f"name = {_quote(package.name)}", f"version = {_quote(package.version)}"]
+        if package.marker:
+            lines.append(f"marker = {_quote(package.marker)}")
+        if package.source:
+            lines.append(f"sdist = {_artifact_row(package.source)}")
+        if package.wheels:
+            rows = [f"    {_artifact_row(wheel)},\n" for wheel in package.wheels]
+            lines.append("wheels = [\n" + "".join(rows) + "]")
+    return "\n".join(lines) + "\n"
+
+
+def _artifact_row(artifact: Artifact) -> str:
+    size = "" if artifact.size is None else f"size = {artifact.size}, "
+    return (
+        f"{{ name = {_quote(artifact.filename)}, url = {_quote(artifact.url)}, "
+        f'{size}hashes = {{ sha256 = "{artifact.sha256}" }} }}'
+    )
+
+
+def _quote(text: str) -> str:
+    """Return a TOML basic string: JSON's escapes are among TOML's."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,48 @@
+"""Whether a lock still answers the spec: by hashes, without network, clock or locker."""
+
+import hashlib
+from collections.abc import Callable
+
+from envgen.lock.model import Lock
+from envgen.lock.request import make_request
+from envgen.lockers import load_locker
+from envgen.plan.base import choose_base, official_python
+from envgen.spec.model import Spec
+
+Read = Callable[[str], bytes | None]
+"""Reads a file by its path relative to the spec; None where there is none."""
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def find_stale(spec: Spec, lock: Lock, read: Read) -> dict[str, str]:
+    """Return the images whose lock has to be made again, each with the reason."""
+    reasons = {name: _why_stale(spec, lock, name, read) for name in spec.images}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _why_stale(spec: Spec, lock: Lock, name: str, read: Read) -> str:
+    locked = lock.images.get(name)
+    if locked is None:
+        return "it is not locked yet"
+    image = spec.images[name]
+    if locked.locker != image.locker:
+        return f"its locker was {locked.locker} and is {image.locker}"
+    request = make_request(spec, name)
+    locker = load_locker(image.locker)
+    if locked.input_sha256 != sha256(locker.render_input(request).content):
+        return "its dependencies, Python, platforms or index are not those that were locked"
+    base = choose_base(spec, image).image
+    if locked.base != base or not (lock.find_base(base) and lock.find_base(official_python(spec))):
+        return "its base image is not the one that was locked"
+    native = read(f"{request.folder}/{locker.NATIVE}")
+    if native is None or locked.lock_sha256 != sha256(native):
+        return f"{locker.NATIVE} is {'missing' if native is None else 'not the one that was read'}"
+    for layer in locked.layers:
+        content = read(f"{request.folder}/pylock.{layer.name}.toml")
+        if content is None or layer.sha256 != sha256(content):
+            state = "missing" if content is None else "not the one that was written"
+            return f"pylock.{layer.name}.toml is {state}"
+    return ""

@@ -1,0 +1,90 @@
+"""The tools that resolve and pin: one module each, behind one Protocol."""
+
+import importlib
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from envgen.lock.packages import LockedPackage
+from envgen.rendered import RenderedFile
+
+
+class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What one image needs locked.
+
+    Attributes:
+        image: The image's name.
+        project: The project's name.
+        folder: The folder of the image's generated files, relative to the spec.
+        python: Major and minor version of the image's Python.
+        requirements: PEP 508 requirements, in the spec's order, each once.
+        platforms: As `linux/amd64`.
+        allow_source: Names of packages that may be built from source.
+        index: The package index; empty for PyPI.
+        exclude_newer: RFC 3339 moment; empty for none.
+
+    """
+
+    image: str
+    project: str
+    folder: str
+    python: str
+    requirements: tuple[str, ...]
+    platforms: tuple[str, ...]
+    allow_source: tuple[str, ...] = ()
+    index: str = ""
+    exclude_newer: str = ""
+
+
+class LockResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a locker made of a request.
+
+    Attributes:
+        native: The locker's own lock file.
+        packages: What it pinned, sorted by name.
+        offline: Whether it had to answer from its cache because the network did not.
+
+    """
+
+    native: RenderedFile
+    packages: tuple[LockedPackage, ...]
+    offline: bool = False
+
+
+class Locker(Protocol):
+    """What every locker module offers."""
+
+    NATIVE: str
+    """The file name of its lock."""
+
+    def render_input(self, request: LockRequest) -> RenderedFile:
+        """Return the locker's own input file. Pure: its hash decides whether a lock is stale."""
+
+    def probe_version(self) -> str:
+        """Return the version of the program that `lock` will run."""
+
+    def lock(
+        self,
+        request: LockRequest,
+        *,
+        current: bytes | None,
+        ca_certificates: Path | None,
+    ) -> LockResult:
+        """Resolve, keeping the pins of `current` that still fit.
+
+        Raises:
+            LockError: The requirements cannot be met, or an artifact has no hash.
+            NetworkError: The index did not answer.
+            ToolError: The program is missing or failed for a reason of its own.
+
+        """
+
+
+_MODULES: Final = {"uv": "envgen.lockers.uv"}
+
+
+def load_locker(name: str) -> Locker:
+    """Return the module of a locker. Imported when asked for: each has its own dependencies."""
+    module: Locker = importlib.import_module(_MODULES[name])  # type: ignore[assignment]
+    return module

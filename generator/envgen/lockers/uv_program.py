@@ -1,0 +1,190 @@
+"""uv as a program: its version, `uv lock`, `uv export`, and what its failures mean."""
+
+import functools
+import logging
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from envgen import process
+from envgen.errors import EnvgenError, LockError, NetworkError, ToolError
+from envgen.lock.pylock import read_pylock
+from envgen.lockers import LockRequest, LockResult
+from envgen.lockers.uv import INDEX_NAME, NATIVE
+from envgen.rendered import RenderedFile
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT_S: Final = 900
+
+
+@functools.cache
+def find_uv() -> str:
+    """Return the path of the uv that came with envgen."""
+    import uv  # noqa: PLC0415 - only locking needs it
+
+    return str(uv.find_uv_bin())
+
+
+@functools.cache
+def probe_version() -> str:
+    """Return uv's version.
+
+    Raises:
+        ToolError: uv does not run here.
+
+    """
+    done = process.run([find_uv(), "--version"], timeout_s=30)
+    found = re.match(r"uv (\S+)", done.stdout)
+    if done.returncode or not found:
+        raise ToolError.single("uv does not run", why=done.stderr.strip() or done.stdout.strip())
+    return found[1]
+
+
+def lock(
+    request: LockRequest,
+    project: bytes,
+    *,
+    current: bytes | None,
+    ca_certificates: Path | None,
+) -> LockResult:
+    """Run `uv lock` on a project in a folder of its own and return what it pinned.
+
+    Raises:
+        LockError: The requirements cannot be met, or an artifact has no hash.
+        NetworkError: The index did not answer.
+        ToolError: uv is missing or failed for a reason of its own.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="envgen-") as scratch:
+        folder = Path(scratch)
+        (folder / "pyproject.toml").write_bytes(project)
+        if current is not None:
+            (folder / NATIVE).write_bytes(current)
+        env = _environment(request, ca_certificates)
+        offline = _lock(request, folder, env)
+        pylock = _export(folder, env)
+        native = (folder / NATIVE).read_bytes()
+    return LockResult(
+        native=RenderedFile(path=f"{request.folder}/{NATIVE}", content=native, guarded=False),
+        packages=read_pylock(pylock, request),
+        offline=offline,
+    )
+
+
+def _environment(request: LockRequest, ca_certificates: Path | None) -> dict[str, str]:
+    env = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", "NO_COLOR": "1"}
+    if request.index:
+        for part in ("USERNAME", "PASSWORD"):
+            if f"ENVGEN_INDEX_{part}" in os.environ:
+                name = f"UV_INDEX_{INDEX_NAME.upper()}_{part}"
+                env[name] = os.environ[f"ENVGEN_INDEX_{part}"]
+    if ca_certificates:
+        env["SSL_CERT_FILE"] = str(ca_certificates)
+    return env
+
+
+def _lock(request: LockRequest, folder: Path, env: dict[str, str]) -> bool:
+    """Run `uv lock`, and once more from the cache where the network is gone."""
+    command = [find_uv(), "lock", "--python", sys.executable]
+    done = process.run(command, cwd=folder, env=env, timeout_s=_TIMEOUT_S)
+    if done.returncode == 0:
+        return False
+    error = explain_failure(request.image, done.stderr)
+    if isinstance(error, NetworkError):
+        retried = process.run([*command, "--offline"], cwd=folder, env=env, timeout_s=_TIMEOUT_S)
+        if retried.returncode == 0:
+            _log.warning("%s: the index did not answer; locked from uv's cache", request.image)
+            return True
+    raise error
+
+
+def _export(folder: Path, env: dict[str, str]) -> str:
+    command = [
+        find_uv(),
+        "export",
+        "--frozen",
+        "--no-header",
+        "--quiet",
+        "--python",
+        sys.executable,
+    ]
+    done = process.run(
+        [*command, "--format", "pylock.toml"], cwd=folder, env=env, timeout_s=_TIMEOUT_S
+    )
+    if done.returncode:
+        raise ToolError.single("uv cannot export what it locked", why=done.stderr.strip())
+    return done.stdout
+
+
+_NO_NETWORK: Final = re.compile(
+    r"client error|error sending request|dns error|timed out|Network is unreachable"
+    r"|Connection refused|Request failed after|429 Too Many|50[0-4] [A-Z]",
+    re.IGNORECASE,
+)
+_DENIED: Final = re.compile(r"40[13] (?:Unauthorized|Forbidden)|authentication|credentials", re.I)
+_MISSING: Final = re.compile(r"Because (\S+) was not found in the (?:package registry|provided)")
+_UNSATISFIABLE: Final = "No solution found"
+
+
+def explain_failure(image: str, stderr: str) -> EnvgenError:
+    """Return the error that a failed `uv lock` amounts to, with uv's explanation trimmed."""
+    key = f"images.{image}"
+    missing = _MISSING.search(stderr)
+    if missing:
+        return LockError.single(
+            f"there is no package {missing[1]!r} on the index",
+            key=key,
+            why=_trim(stderr),
+            fix="check its spelling, or name the index that has it in network.index",
+        )
+    if _DENIED.search(stderr):
+        return NetworkError.single(
+            "the package index wants a login",
+            key=key,
+            why=_trim(stderr),
+            fix="set ENVGEN_INDEX_USERNAME and ENVGEN_INDEX_PASSWORD",
+        )
+    if _UNSATISFIABLE in stderr:
+        return LockError.single(
+            "its dependencies cannot be met together",
+            key=key,
+            why=_trim(stderr),
+            fix="loosen one of the constraints that the last sentence names",
+        )
+    if _NO_NETWORK.search(stderr):
+        return NetworkError.single(
+            "the package index did not answer, and uv's cache does not have what is needed",
+            key=key,
+            why=_trim(stderr),
+            fix="check the network, the proxy variables, network.index and network.ca-certificates",
+        )
+    return ToolError.single("uv lock failed", key=key, why=_trim(stderr))
+
+
+_NOISE: Final = re.compile(r"Using CPython|hint: While the active Python|error: No solution found")
+_MOST_LINES: Final = 12
+
+
+def _trim(stderr: str) -> str:
+    """Return uv's own words without its banner, and of a long proof only the end.
+
+    The end is where the user's own requirements meet; `--verbose` shows all of it.
+    """
+    lines = [
+        re.sub(r"^\s*(?:cause|error): ", "", line)
+        for line in stderr.splitlines()
+        if line.strip() and not _NOISE.match(line.strip())
+    ]
+    _log.info("uv said:\n%s", stderr.rstrip())
+    if len(lines) <= _MOST_LINES:
+        return "\n".join(line.strip() for line in lines)
+    kept = lines[-_MOST_LINES:]
+    while kept and not kept[0].lstrip().startswith(("And because", "Because")):
+        kept = kept[1:]
+    kept = kept or lines[-_MOST_LINES:]
+    left_out = len(lines) - len(kept)
+    return "\n".join([f"… ({left_out} lines of uv's proof left out)", *(x.strip() for x in kept)])

@@ -1,0 +1,209 @@
+"""From files to disk: comparing and writing. Nothing else in envgen writes below a project."""
+
+import contextlib
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from envgen.errors import EditedError, Problem, StorageError
+from envgen.rendered import RenderedFile, is_untouched
+
+State = Literal["missing", "stale", "edited"]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A file on disk that is not what it should be.
+
+    Attributes:
+        file: What it should be.
+        state: `missing`, `stale` (as envgen wrote it, but of another spec or lock), or `edited`.
+        found: The bytes on disk; empty where there are none.
+
+    """
+
+    file: RenderedFile
+    state: State
+    found: bytes
+
+
+def read(root: Path, path: str) -> bytes | None:
+    """Return the bytes of a file below `root`, None where there is none.
+
+    Raises:
+        StorageError: It is there and cannot be read.
+
+    """
+    try:
+        return (root / path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _storage_error(path, "cannot be read", error) from error
+
+
+def compare(files: Iterable[RenderedFile], root: Path) -> tuple[Difference, ...]:
+    """Return the files that differ from what is on disk. Line endings do not count.
+
+    A checkout with `core.autocrlf` has other line endings than the commit, and nobody edited it.
+    """
+    found = ((file, read(root, file.path)) for file in files)
+    return tuple(
+        Difference(file=file, state=_state(file, content), found=content or b"")
+        for file, content in found
+        if content is None or content.replace(b"\r\n", b"\n") != file.content
+    )
+
+
+def _state(file: RenderedFile, content: bytes | None) -> State:
+    if content is None:
+        return "missing"
+    return "edited" if file.guarded and not is_untouched(content) else "stale"
+
+
+def refuse_edited(differences: Iterable[Difference]) -> None:
+    """Refuse to replace what a person has edited.
+
+    Raises:
+        EditedError: With every such file.
+
+    """
+    problems = [
+        Problem(
+            what="has been edited since envgen wrote it, or is not envgen's",
+            file=difference.file.path,
+            why="rendering would overwrite it",
+            fix="see what would change with `render --diff`, carry it over into the spec, "
+            "and overwrite with `render --force`",
+        )
+        for difference in differences
+        if difference.state == "edited"
+    ]
+    if problems:
+        raise EditedError(*problems)
+
+
+def write(files: Iterable[RenderedFile], root: Path) -> None:
+    """Write files so that after an error or Ctrl-C all are the old ones, else all the new ones.
+
+    Every file is first written beside its place and flushed to the disk; then all are moved into
+    place while signals wait. A crash of the machine in that moment can leave a mixture, each file
+    of which is whole; `render --check` finds it.
+
+    Raises:
+        StorageError: A folder cannot be made or a file cannot be written.
+
+    """
+    with contextlib.ExitStack() as undo:
+        staged = [(_stage(file, root, undo), root / file.path) for file in files]
+        with _signals_wait():
+            _move_all(staged, undo)
+            undo.pop_all()
+
+
+def _stage(file: RenderedFile, root: Path, undo: contextlib.ExitStack) -> Path:
+    target = root / file.path
+    try:
+        _make_folders(target.parent, undo)
+        staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}.envgen")
+        undo.callback(staged.unlink, missing_ok=True)
+        with staged.open("xb") as stream:
+            stream.write(file.content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            staged.chmod(target.stat().st_mode & 0o7777)
+    except OSError as error:
+        raise _storage_error(file.path, "cannot be written", error) from error
+    return staged
+
+
+def _make_folders(folder: Path, undo: contextlib.ExitStack) -> None:
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent, undo)
+    folder.mkdir(exist_ok=True)
+    undo.callback(_remove_if_empty, folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _move_all(staged: list[tuple[Path, Path]], undo: contextlib.ExitStack) -> None:
+    for source, target in staged:
+        try:
+            old = target.read_bytes() if target.exists() else None
+            source.replace(target)
+        except OSError as error:
+            raise _storage_error(target.name, "cannot be replaced", error) from error
+        if old is None:
+            undo.callback(target.unlink, missing_ok=True)
+        else:
+            undo.callback(target.write_bytes, old)
+
+
+_WAITING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold Ctrl-C back for the moment that moving files takes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    old = {number: signal.signal(number, lambda got, _: came.append(got)) for number in _WAITING}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
+
+
+def _storage_error(path: str, what: str, error: OSError) -> StorageError:
+    fixes = {
+        "ENOSPC": "free some space; nothing was changed",
+        "EDQUOT": "free some space; nothing was changed",
+        "EROFS": "run envgen where the folder can be written; nothing was changed",
+        "EACCES": "check who owns the folder; nothing was changed",
+        "EPERM": "check who owns the folder; nothing was changed",
+    }
+    import errno  # noqa: PLC0415 - only an error needs it
+
+    name = errno.errorcode.get(error.errno or 0, "")
+    return StorageError.single(
+        what, file=path, why=error.strerror or str(error), fix=fixes.get(name, "")
+    )
+
+
+@contextlib.contextmanager
+def hold(root: Path) -> Iterator[None]:
+    """Let one envgen at a time write below `root`; a second one waits.
+
+    The lock is on the folder itself, so that no file stays behind. Where the system or the file
+    system has no such locks, every file is still written whole.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        yield
+        return
+    try:
+        handle = os.open(root, os.O_RDONLY)
+    except OSError as error:
+        raise _storage_error(root.name, "cannot be opened", error) from error
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,42 @@
+"""The bundled starting points of images: presets/environments/*.toml.
+
+A preset holds the keys of an image. What the spec writes beside `preset = "…"` wins; the lists of
+dependencies are added up.
+"""
+
+import functools
+import tomllib
+from typing import Any, Final
+
+from envgen.resources import PRESETS
+
+_FOLDER: Final = PRESETS / "environments"
+_ADDED: Final = ("dependencies",)
+
+
+@functools.cache
+def preset_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+@functools.cache
+def read_preset(name: str) -> dict[str, Any]:
+    """Return the whole document of a preset that `preset_names` has."""
+    return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def apply_preset(image: dict[str, Any]) -> dict[str, Any]:
+    """Return an image's table with its preset's keys under its own.
+
+    A table that names no preset, or an unknown one, comes back as it is.
+    """
+    name = image.get("preset")
+    if not isinstance(name, str) or name not in preset_names():
+        return image
+    preset = read_preset(name)["image"]
+    merged = {**preset, **image}
+    for key in _ADDED:
+        own = image.get(key, [])
+        if isinstance(own, list):
+            merged[key] = [*preset.get(key, []), *own]
+    return merged

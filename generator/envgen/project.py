@@ -1,0 +1,166 @@
+"""The flow that commands share: a folder's spec and lock, the lock brought up to date, its files."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from envgen.errors import LockError, Problem, StaleError, UsageError
+from envgen.lock.changes import Change
+from envgen.lock.model import EMPTY, LOCK_FILE, Lock, read_lock
+from envgen.lock.request import make_request
+from envgen.lock.staleness import find_stale
+from envgen.lockers import load_locker
+from envgen.output import read
+from envgen.plan.image import make_plan
+from envgen.plan.model import Plan
+from envgen.rendered import RenderedFile
+from envgen.spec.load import LoadedSpec, load_spec
+from envgen.spec.suggest import suggest
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A spec, its lock, and the images that a command is about.
+
+    Attributes:
+        loaded: The spec and its folder.
+        lock: The lock, as it is on disk or as it is about to be written.
+        images: The names of the images in question.
+        files: What locking made, not yet on disk.
+        changes: What locking changed.
+
+    """
+
+    loaded: LoadedSpec
+    lock: Lock
+    images: tuple[str, ...]
+    files: tuple[RenderedFile, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        return self.loaded.root
+
+    def read(self, path: str) -> bytes | None:
+        return read(self.root, path)
+
+
+def open_project(directory: Path, images: Iterable[str]) -> Project:
+    """Return the project of a folder.
+
+    Args:
+        directory: The spec's folder or one below it.
+        images: Names that the user gave; none for all images.
+
+    Raises:
+        SpecError: There is no valid spec.
+        LockError: envgen.lock cannot be read.
+        UsageError: An image is not in the spec.
+
+    """
+    loaded = load_spec(directory.absolute())
+    known = loaded.spec.images
+    unknown = [name for name in images if name not in known]
+    if unknown:
+        raise UsageError(
+            *(
+                Problem(
+                    what=f"there is no image {name!r}", file=loaded.file, fix=suggest(name, known)
+                )
+                for name in unknown
+            )
+        )
+    content = read(loaded.root, LOCK_FILE)
+    lock = EMPTY if content is None else read_lock(content)
+    return Project(loaded=loaded, lock=lock, images=tuple(images) or tuple(known))
+
+
+def require_locked(project: Project) -> None:
+    """Refuse a project whose lock does not answer its spec.
+
+    Raises:
+        StaleError: With every image whose lock is stale, and why.
+
+    """
+    stale = find_stale(project.loaded.spec, project.lock, project.read)
+    problems = [
+        Problem(
+            what=f"image {name} has to be locked again",
+            file=LOCK_FILE,
+            why=reason,
+            fix="run `python -m envgen render`",
+        )
+        for name, reason in stale.items()
+        if name in project.images
+    ]
+    if problems:
+        raise StaleError(*problems)
+
+
+def require_lock(project: Project) -> None:
+    """Refuse a project that has images without any lock.
+
+    Raises:
+        LockError: With every such image.
+
+    """
+    problems = [
+        Problem(what=f"image {name} is not locked", fix="run `python -m envgen lock`")
+        for name in project.images
+        if name not in project.lock.images
+    ]
+    if problems:
+        raise LockError(*problems)
+
+
+def bring_up_to_date(project: Project, report: Callable[[str], None]) -> Project:
+    """Return the project with every stale image of it locked."""
+    stale = find_stale(project.loaded.spec, project.lock, project.read)
+    names = [name for name in project.images if name in stale]
+    dropped = project.lock.images.keys() - project.loaded.spec.images.keys()
+    if not names and not dropped:
+        return project
+    return lock_project(project, names, upgrade=False, report=report)
+
+
+def lock_project(
+    project: Project, names: Iterable[str], *, upgrade: bool, report: Callable[[str], None]
+) -> Project:
+    """Return the project with the named images locked; nothing is written."""
+    from envgen.lock.resolve import lock_images  # noqa: PLC0415 - checks never lock
+
+    outcome = lock_images(
+        project.loaded,
+        project.lock,
+        names,
+        upgrade=upgrade,
+        read=project.read,
+        report=report,
+    )
+    return msgspec.structs.replace(
+        project, lock=outcome.lock, files=outcome.files, changes=outcome.changes
+    )
+
+
+def plan_project(project: Project) -> Plan:
+    """Return the plan of the images in question."""
+    plan = make_plan(project.loaded.spec, project.lock, spec_file=project.loaded.file)
+    chosen = tuple(image for image in plan.images if image.name in project.images)
+    return msgspec.structs.replace(plan, images=chosen)
+
+
+def list_files(project: Project, plan: Plan) -> tuple[RenderedFile, ...]:
+    """Return every file that should be on disk: the lock's, and what the plan renders."""
+    from envgen.render import render  # noqa: PLC0415 - `lock` does not render
+
+    made = {file.path: file for file in _locker_inputs(project)}
+    made |= {file.path: file for file in project.files}
+    made |= {file.path: file for file in render(plan)}
+    return tuple(made.values())
+
+
+def _locker_inputs(project: Project) -> Iterable[RenderedFile]:
+    spec = project.loaded.spec
+    for name in project.images:
+        if name in project.lock.images:
+            yield load_locker(spec.images[name].locker).render_input(make_request(spec, name))

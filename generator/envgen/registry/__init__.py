@@ -1,0 +1,1 @@
+"""Container images as registries know them: read without a Docker daemon."""

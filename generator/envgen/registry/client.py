@@ -1,0 +1,192 @@
+"""Reads what an image name means today, from its registry or a mirror, without a Docker daemon."""
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from envgen.errors import EnvgenError, NetworkError, Problem
+from envgen.registry.manifest import ACCEPT, INDEXES, MANIFESTS, Index, Manifest, Platform
+from envgen.registry.reference import DIGEST, ImageReference
+
+if TYPE_CHECKING:
+    from envgen.registry.session import Session
+
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_Sleep = Callable[[float], None]
+
+
+class FetchedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry says of an image.
+
+    Attributes:
+        digest: Of the index where there is one, so that it stands for every platform.
+        media_type: Of the manifest or index that the digest names.
+        platforms: As `linux/amd64` or `linux/arm64/v8`, in the registry's order.
+
+    """
+
+    digest: str
+    media_type: str
+    platforms: tuple[str, ...]
+
+    @property
+    def is_index(self) -> bool:
+        """Whether the digest names an index, and not one platform's image."""
+        return self.media_type in INDEXES
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    digest: str
+    media_type: str
+    body: bytes
+
+
+def fetch_digest(
+    reference: ImageReference,
+    *,
+    mirrors: Mapping[str, str],
+    ca_certificates: Path | None,
+    sleep: _Sleep = time.sleep,
+) -> FetchedImage:
+    """Return digest and platforms of an image.
+
+    Args:
+        reference: The image; where it has a digest, that is what is read.
+        mirrors: A host or a URL for a registry's name, which is asked before the registry itself.
+        ca_certificates: A PEM file to trust instead of SSL_CERT_FILE or the system's certificates.
+        sleep: Waits for the seconds given, between one try and the next.
+
+    Raises:
+        NetworkError: Neither mirror nor registry delivered; it has a problem for each of them.
+
+    """
+    return _ask_in_turn(reference, mirrors, ca_certificates, sleep, _describe)
+
+
+def fetch_config(
+    reference: ImageReference,
+    *,
+    platform: str,
+    mirrors: Mapping[str, str],
+    ca_certificates: Path | None,
+    sleep: _Sleep = time.sleep,
+) -> dict[str, object]:
+    """Return the configuration of an image for one platform.
+
+    It is the JSON object of the OCI image specification, whose `config` has `Env` and `Labels`.
+    `linux/arm64` stands for its variants, too. The other arguments are those of `fetch_digest`.
+
+    Raises:
+        NetworkError: Neither mirror nor registry delivered, or the image is not for that platform.
+
+    """
+
+    def read(session: "Session") -> dict[str, object]:
+        return _read_config(session, platform)
+
+    return _ask_in_turn(reference, mirrors, ca_certificates, sleep, read)
+
+
+def _ask_in_turn(
+    reference: ImageReference,
+    mirrors: Mapping[str, str],
+    ca_certificates: Path | None,
+    sleep: _Sleep,
+    read: Callable[["Session"], _T],
+) -> _T:
+    # urllib3 costs more to import than most commands take.
+    from envgen.registry.session import Session, base_url  # noqa: PLC0415
+    from envgen.registry.transport import Transport  # noqa: PLC0415
+
+    places = [(reference, base_url(reference.registry))]
+    if mirror := mirrors.get(reference.registry):
+        places.insert(0, (reference.on(mirror), base_url(mirror)))
+    problems: list[Problem] = []
+    with Transport(ca_certificates=ca_certificates, sleep=sleep) as transport:
+        for named, url in places:
+            try:
+                return read(Session(transport, named, url=url))
+            except NetworkError as error:
+                _log.info("%s", error)
+                problems.extend(error.problems)
+    raise NetworkError(*problems)
+
+
+def _describe(session: "Session") -> FetchedImage:
+    document = _read_document(session, session.reference.digest)
+    if document.media_type in INDEXES:
+        images = _decode(session, document.body, Index).images()
+        platforms = tuple(dict.fromkeys(platform for platform, _ in images))
+    else:
+        config = _read_blob(session, _decode(session, document.body, Manifest).config.digest)
+        platforms = (str(_decode(session, config, Platform)),)
+    return FetchedImage(digest=document.digest, media_type=document.media_type, platforms=platforms)
+
+
+def _read_config(session: "Session", platform: str) -> dict[str, object]:
+    document = _read_document(session, session.reference.digest)
+    if document.media_type in INDEXES:
+        images = dict(_decode(session, document.body, Index).images())
+        document = _read_document(session, _choose(session, images, platform))
+    blob = _read_blob(session, _decode(session, document.body, Manifest).config.digest)
+    found = str(_decode(session, blob, Platform))
+    _choose(session, {found: document.digest}, platform)
+    return _decode(session, blob, dict[str, object])
+
+
+def _choose(session: "Session", images: Mapping[str, str], platform: str) -> str:
+    for found, digest in images.items():
+        if f"{found}/".startswith(f"{platform}/"):
+            return digest
+    raise NetworkError.single(
+        f"{session.reference} is not there for {platform}",
+        why=f"it is for {', '.join(images) or 'no platform'}",
+        fix="choose another image, or leave the platform out",
+    )
+
+
+def _read_document(session: "Session", digest: str) -> _Document:
+    answer = session.read("manifests", digest or session.reference.tag, accept=ACCEPT)
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type not in INDEXES | MANIFESTS:
+        raise _garbage(session, f"its type is {media_type or 'not given'}, which is no image's")
+    digest = digest or answer.headers.get("Docker-Content-Digest") or _sha256(answer.body)
+    _verify(session, answer.body, digest)
+    return _Document(digest=digest, media_type=media_type, body=answer.body)
+
+
+def _read_blob(session: "Session", digest: str) -> bytes:
+    body = session.read("blobs", digest, accept="*/*").body
+    _verify(session, body, digest)
+    return body
+
+
+def _sha256(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _verify(session: "Session", body: bytes, digest: str) -> None:
+    algorithm, _, expected = digest.partition(":")
+    if not re.fullmatch(DIGEST, digest) or hashlib.new(algorithm, body).hexdigest() != expected:
+        raise _garbage(session, "its content does not match its digest")
+
+
+def _decode(session: "Session", body: bytes, form: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(body, type=form)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _garbage(session, "it is not the JSON of a container image") from error
+
+
+def _garbage(session: "Session", why: str) -> EnvgenError:
+    from envgen.registry.failures import garbage  # noqa: PLC0415 - it knows urllib3
+
+    return garbage(session.reference, why)

@@ -1,0 +1,49 @@
+"""Commands: probe (the health check), run [--json], explain.
+
+`record` and `worker` are the processes that these three start; they are not for people.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+USAGE = "usage: python /opt/envgen/envgen_runtime probe | run [--json] | explain"
+
+
+def main(arguments: list[str]) -> int:
+    # Each command imports only what it needs: a cached probe must stay within milliseconds.
+    if arguments == ["probe"]:
+        from envgen_runtime.probe import probe
+
+        return probe()
+    if arguments == ["record"]:
+        from envgen_runtime.probe import record
+
+        return record()
+    if arguments[:1] == ["worker"]:
+        from envgen_runtime.worker import work
+
+        name, passes, limit_s, *without = arguments[1:]
+        return work(name, passes=int(passes), limit_s=float(limit_s), without=without)
+    if arguments in (["run"], ["run", "--json"]):
+        from envgen_runtime.commands import run
+
+        return run(as_json="--json" in arguments)
+    if arguments == ["explain"]:
+        from envgen_runtime.commands import explain
+
+        return explain()
+    print(USAGE, file=sys.stderr)
+    return 1  # not the customary 2, which Docker reserves
+
+
+if __name__ == "__main__":
+    if not __package__:
+        # Started as a directory: Python has put the directory itself on sys.path, where our module
+        # names could shadow others. Its parent belongs there instead.
+        here = os.path.dirname(os.path.abspath(__file__))
+        sys.path[:] = [os.path.dirname(here), *(entry for entry in sys.path if entry != here)]
+    # A message may carry bytes that the locale cannot print; that must not break the answer.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,136 @@
+"""The health check: answer from the verdict on this start of the container, or make one.
+
+The test runs in a process of its own (`record`), and the probe waits for it. Whoever asks may have
+little patience: Docker kills a probe after 30 s unless told otherwise, Kubernetes after 1 s. Were
+the test to die with its probe, a short timeout would mean a test that always starts and never
+ends. So it goes on, and a later probe finds its verdict.
+"""
+
+from __future__ import annotations
+
+import time
+
+from envgen_runtime.state import Store, open_store
+from envgen_runtime.switches import SwitchError, limit_s, mode
+
+WAIT_S = 25.0
+"""How long a probe waits for the test: less than Docker's default timeout of 30 s, so that the
+answer is `starting` and not a killed probe. Docker counts both as a failure, unless they come
+within the start period; waiting makes fewer of them than answering at once would, and with the
+defaults (interval 30 s, three retries) a test of 120 s ends before the third."""
+
+LOCKED = 3
+"""Exit code of `record` while another process is testing."""
+
+
+def probe() -> int:
+    """Print the verdict; return 0 for healthy and 1 otherwise (2 is reserved by Docker)."""
+    try:
+        selected = mode()
+    except SwitchError as error:
+        print(f"unhealthy: {error}")
+        return 1
+    if selected == "off":
+        print("healthy: the self-test is switched off (ENVGEN_SELFTEST=off)")
+        return 0
+    try:
+        text = _verdict(limit_s())
+    except SwitchError as error:
+        text = f"unhealthy: {error}"
+    except Exception as error:  # noqa: BLE001 a health check answers, whatever happens
+        text = f"unhealthy: the self-test itself broke: {type(error).__name__}: {error}"[:1000]
+    if text.startswith("healthy:"):
+        print(text)
+        return 0
+    if selected == "warn":
+        print(f"not enforced (ENVGEN_SELFTEST=warn): {text}")
+        return 0
+    print(text)
+    return 1
+
+
+def _verdict(limit: float) -> str:
+    store, reason = open_store()
+    if store is None:
+        return _unkept(limit, reason)
+    return store.read() or _test(store, limit)
+
+
+def _test(store: Store, limit: float) -> str:
+    """Start the test, unless it runs already, and wait for its verdict."""
+    import subprocess
+
+    from envgen_runtime.fulltest import PACKAGE, interpreter
+    from envgen_runtime.workload import one_line
+
+    starting = f"starting: the self-test has not ended yet; it may take up to {limit:g} s"
+    deadline = time.monotonic() + WAIT_S
+    # Pipes, not our own output: Docker would wait for the test to close that.
+    recorder = subprocess.Popen(
+        [*interpreter(), PACKAGE, "record"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        answer, complaint = recorder.communicate(timeout=WAIT_S)
+    except subprocess.TimeoutExpired:
+        return starting
+    if recorder.returncode == 0:
+        return answer.decode("utf-8", "replace").rstrip("\n")
+    if recorder.returncode == LOCKED:
+        return _await(store, deadline) or starting
+    last_words = one_line(complaint.decode("utf-8", "replace")[-300:])
+    return f"unhealthy: the self-test ended with exit code {recorder.returncode}: {last_words}"
+
+
+def _await(store: Store, deadline: float) -> str | None:
+    while time.monotonic() < deadline:
+        text = store.read()
+        if text is not None:
+            return text
+        time.sleep(0.1)
+    return None
+
+
+def record() -> int:
+    """Make the verdict on this start and print it; the lock keeps a second test from running."""
+    import json
+
+    from envgen_runtime.fulltest import run
+
+    limit = limit_s()
+    store, reason = open_store()
+    if store is None:
+        print(_unkept(limit, reason))
+        return 0
+    try:
+        if not store.lock():  # held until this process ends
+            return LOCKED
+    except OSError as error:
+        print(_unkept(limit, f"{store.directory}: {error.strerror}"))
+        return 0
+    text = store.read()  # another test may have ended since the probe looked
+    if text is None:
+        report = run(limit)
+        text = report.text
+        try:
+            store.write(text, json.dumps(report.document))
+        except OSError as error:
+            text = _with_note(text, f"{store.directory}: {error.strerror}")
+    print(text)
+    return 0
+
+
+def _unkept(limit: float, reason: str) -> str:
+    """Test here and now. Nothing could tell a later probe of a test that outlives this one."""
+    from envgen_runtime.fulltest import run
+
+    return _with_note(run(limit).text, reason)
+
+
+def _with_note(text: str, reason: str) -> str:
+    first, newline, rest = text.partition("\n")
+    note = f"(every probe tests anew, the verdict cannot be kept: {reason[:300]})"
+    return f"{first} {note}{newline}{rest}"

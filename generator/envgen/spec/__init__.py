@@ -1,0 +1,1 @@
+"""What the user wrote, validated: the first stage of the flow."""

@@ -1,0 +1,240 @@
+"""What a text has to look like, by the form that `spec.model` declares for it.
+
+A form is a function from the text to the `Fault` in it, or None. Values travel from here into
+Dockerfiles, ignore files and TOML, so whatever could end a line or a comment there is refused here
+once, and the places where values are written quote the rest.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+
+class Fault(NamedTuple):
+    """What is wrong with a value, why, and what would be right."""
+
+    what: str
+    why: str = ""
+    fix: str = ""
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SIMPLE_REQUIREMENT = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+    r"(?:\[[a-z0-9]+(?:-[a-z0-9]+)*(?:,[a-z0-9]+(?:-[a-z0-9]+)*)*\])?"
+    r"(?: ?(?:>=|<=|==|!=|>|<)[0-9]+(?:\.[0-9]+)*(?:,(?:>=|<=|==|!=|>|<)[0-9]+(?:\.[0-9]+)*)*)?"
+)
+
+
+def check_text(text: str) -> Fault | None:
+    """Refuse what could end the line that the text is written on."""
+    found = _CONTROL.search(text)
+    if found is None:
+        return None
+    return Fault(
+        f"holds the control character {found[0]!r}",
+        why="it would end the line it is written on in a Dockerfile",
+        fix="leave it out; longer texts belong into a file that `copy` names",
+    )
+
+
+def check_image_name(text: str) -> Fault | None:
+    if re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", text) and len(text) <= 63:
+        return None
+    return Fault(
+        f"{text!r} cannot name an image",
+        why="the name becomes a folder, a stage and a Kubernetes name (RFC 1123 label)",
+        fix="use up to 63 lower-case letters, digits and single hyphens, as `train-gpu`",
+    )
+
+
+def check_project_name(text: str) -> Fault | None:
+    if _NAME.fullmatch(text):
+        return None
+    return Fault(
+        f"{text!r} cannot name a project",
+        why="package names are ASCII letters, digits, '-', '_' and '.'",
+        fix=f"as {_suggest_name(text)!r}",
+    )
+
+
+def _suggest_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "my-project"
+
+
+def check_package_name(text: str) -> Fault | None:
+    if _NAME.fullmatch(text):
+        return None
+    return Fault(f"{text!r} is not a package name", fix="write the bare name, as 'numpy'")
+
+
+def check_python_version(text: str) -> Fault | None:
+    if re.fullmatch(r"3\.\d{1,2}", text):
+        return None
+    if re.fullmatch(r"3\.\d{1,2}\.\d+", text):
+        return Fault(
+            f"{text!r} names a patch level",
+            why="the patch level comes with the base image, which is pinned by digest",
+            fix=f'write "{text.rpartition(".")[0]}"',
+        )
+    return Fault(
+        f"{text!r} is not a Python version",
+        why="an image has one interpreter, so a range cannot be kept",
+        fix='write major and minor version, as "3.13"',
+    )
+
+
+def check_requirement(text: str) -> Fault | None:
+    """Refuse what PEP 508 does not allow, and direct references, which carry no hash.
+
+    The usual `name>=1,<2` is recognised without importing packaging, which costs as much as the
+    rest of a check together.
+    """
+    if _SIMPLE_REQUIREMENT.fullmatch(text):
+        return None
+    fault = check_text(text)
+    return fault or _check_pep508(text)
+
+
+def _check_pep508(text: str) -> Fault | None:
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - see above
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        return Fault(
+            f"{text!r} is not a PEP 508 requirement",
+            why=str(error).splitlines()[0],
+            fix="as 'torch>=2.9,<2.11', 'uvicorn[standard]' or 'numpy; python_version < \"3.13\"'",
+        )
+    if requirement.url:
+        return Fault(
+            f"{text!r} is a direct reference",
+            why="what a URL or a repository serves has no hash in the index",
+            fix=f"name a version, as '{requirement.name}>=1'",
+        )
+    return None
+
+
+def check_base(text: str) -> Fault | None:
+    """Refuse what is neither a keyword nor an image reference."""
+    if text in {"auto", "slim"}:
+        return None
+    from envgen.registry.reference import parse_reference  # noqa: PLC0415 - rarely needed
+
+    try:
+        parse_reference(text)
+    except ValueError as error:
+        return Fault(
+            f"{text!r} is not an image reference",
+            why=str(error),
+            fix='"auto", "slim", or a reference as "docker.io/library/python:3.13-slim-trixie"',
+        )
+    return None
+
+
+def check_copy_path(text: str) -> Fault | None:
+    """Refuse paths that leave the project, that take all of it, or that Docker reads as patterns."""
+    fault = check_text(text)
+    if fault:
+        return fault
+    if text.strip() != text or not text:
+        return Fault(f"{text!r} begins or ends with a space", why="ignore files drop such spaces")
+    if text.strip("./") == "":
+        return Fault(
+            f"{text!r} takes the whole project",
+            why="so .git, .env and data sets would get into the image unnoticed",
+            fix='name the folders that the application needs, as ["src/", "app/"]',
+        )
+    if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text):
+        return Fault(f"{text!r} is not relative", fix="write it relative to the spec's folder")
+    if any(part in {"..", "."} for part in text.split("/")):
+        return Fault(
+            f"{text!r} is not a plain path",
+            why="a build sees only the spec's folder",
+            fix="write the path without `.` and `..`",
+        )
+    special = re.search(r"[*?\[\]\\$'\"<]", text)
+    if special:
+        return Fault(
+            f"{text!r} holds {special[0]!r}",
+            why="Docker reads it as part of a pattern, a variable, a quotation or a heredoc",
+            fix="name the file or the folder that it is in",
+        )
+    return None
+
+
+def check_file_path(text: str) -> Fault | None:
+    if not text:
+        return Fault("is empty", fix="write a path, relative to the spec's folder")
+    return check_text(text)
+
+
+def check_variable_name(text: str) -> Fault | None:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        return None
+    return Fault(
+        f"{text!r} cannot name a variable", fix="use letters, digits and '_', as OMP_NUM_THREADS"
+    )
+
+
+def check_index_url(text: str) -> Fault | None:
+    """Refuse URLs that are not an index's, and every URL that carries a credential."""
+    if re.search(r"//[^/]*@", text):
+        return Fault(
+            "carries a user name or a password",
+            why="the spec is committed, and the index's address is written into locks",
+            fix="set ENVGEN_INDEX_USERNAME and ENVGEN_INDEX_PASSWORD and write the address alone",
+        )
+    if re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~%/+-]*)?", text):
+        return None
+    return Fault(
+        f"{text!r} is not the address of a package index", fix="as https://packages.example/simple"
+    )
+
+
+def check_registry_host(text: str) -> Fault | None:
+    if re.fullmatch(r"[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[a-z0-9._/-]+)?", text):
+        return None
+    return Fault(
+        f"{text!r} is not a registry's host", fix='a host, with a port if need be: "mirror:5000"'
+    )
+
+
+def check_moment(text: str) -> Fault | None:
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
+        return None
+    return Fault(
+        f"{text!r} is not a moment in UTC",
+        why="a bare date means its end, in a time zone that nobody wrote down",
+        fix='as "2026-11-01T00:00:00Z"',
+    )
+
+
+def check_preset(text: str) -> Fault | None:
+    from envgen.presets import preset_names  # noqa: PLC0415 - reads a folder
+    from envgen.spec.suggest import suggest  # noqa: PLC0415
+
+    names = preset_names()
+    if text in names:
+        return None
+    return Fault(f"there is no preset {text!r}", fix=suggest(text, names))
+
+
+FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
+    "text": check_text,
+    "image-name": check_image_name,
+    "project-name": check_project_name,
+    "python-version": check_python_version,
+    "requirement": check_requirement,
+    "package-name": check_package_name,
+    "base": check_base,
+    "copy-path": check_copy_path,
+    "file-path": check_file_path,
+    "variable-name": check_variable_name,
+    "index-url": check_index_url,
+    "registry-host": check_registry_host,
+    "moment": check_moment,
+    "preset": check_preset,
+}

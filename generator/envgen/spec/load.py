@@ -1,0 +1,117 @@
+"""From a folder to its `Spec`: which file it is, and what a pyproject.toml contributes."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from envgen.errors import SpecError, StorageError
+from envgen.presets import apply_preset
+from envgen.spec.model import Spec
+from envgen.spec.parse import parse_spec
+
+SPEC_FILE: Final = "envgen.toml"
+PYPROJECT: Final = "pyproject.toml"
+
+
+class LoadedSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A spec and where it came from.
+
+    Attributes:
+        root: The folder of the spec; every path of the spec is relative to it.
+        file: The spec's file name.
+        sha256: Of the file's bytes, 64 hex digits.
+        spec: The spec itself.
+
+    """
+
+    root: Path
+    file: str
+    sha256: str
+    spec: Spec
+
+
+def load_spec(folder: Path) -> LoadedSpec:
+    """Return the spec of `folder` or of the nearest folder above that has one.
+
+    Raises:
+        SpecError: There is none, or it is not valid.
+        StorageError: It cannot be read.
+
+    """
+    for candidate in (folder, *folder.parents):
+        for file in (SPEC_FILE, PYPROJECT):
+            path = candidate / file
+            if path.is_file():
+                data = _read_bytes(path)
+                # A pyproject.toml without our table is somebody else's.
+                if file == SPEC_FILE or b"tool.envgen" in data:
+                    return _load(path, data)
+    raise SpecError.single(
+        f"there is no {SPEC_FILE} in {folder.name or folder} or above",
+        why=f"envgen reads {SPEC_FILE}, or [tool.envgen] in a {PYPROJECT}",
+        fix="write one (docs/spec.md has every key), or name its folder with --directory",
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError.single(
+            "cannot be read", file=path.name, why=error.strerror or str(error)
+        ) from error
+
+
+def _load(path: Path, data: bytes) -> LoadedSpec:
+    document = _parse_toml(path.name, data)
+    if path.name == PYPROJECT:
+        from envgen.spec.pyproject import adopt_pyproject  # noqa: PLC0415 - imports packaging
+
+        spec = parse_spec(
+            _with_presets(adopt_pyproject(document)), file=PYPROJECT, prefix="tool.envgen."
+        )
+    else:
+        spec = parse_spec(_with_presets(document), file=SPEC_FILE)
+        _refuse_groups(spec)
+    return LoadedSpec(
+        root=path.parent, file=path.name, sha256=hashlib.sha256(data).hexdigest(), spec=spec
+    )
+
+
+def _parse_toml(file: str, data: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise SpecError.single(
+            f"is not UTF-8 (byte {error.start})", file=file, why="TOML files are UTF-8"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError.single("is not valid TOML", file=file, why=str(error)) from error
+
+
+def _with_presets(document: dict[str, Any]) -> dict[str, Any]:
+    images = document.get("images")
+    if not isinstance(images, dict):
+        return document
+    applied = {
+        name: apply_preset(image) if isinstance(image, dict) else image
+        for name, image in images.items()
+    }
+    return {**document, "images": applied}
+
+
+def _refuse_groups(spec: Spec) -> None:
+    for name, image in spec.images.items():
+        for key in ("groups", "extras"):
+            if getattr(image, key):
+                raise SpecError.single(
+                    f"an {SPEC_FILE} has no {key}",
+                    file=SPEC_FILE,
+                    key=f"images.{name}.{key}",
+                    why=f"they are tables of a {PYPROJECT}",
+                    fix="write the requirements into `dependencies`, or move the spec into "
+                    f"[tool.envgen] of the {PYPROJECT}",
+                )

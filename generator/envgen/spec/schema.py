@@ -1,0 +1,96 @@
+"""The JSON Schema and the option reference, both from `spec.model`."""
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from envgen.spec.model import Defaults, Image, Network, Project, Spec
+from envgen.spec.parse import strip_annotations
+
+_SECTIONS: Final = (
+    ("", Spec, "The file"),
+    ("project", Project, "[project]"),
+    ("defaults", Defaults, "[defaults]"),
+    ("images.NAME", Image, "[images.NAME]"),
+    ("network", Network, "[network]"),
+)
+
+
+def make_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of an `envgen.toml`."""
+    (schema,), components = msgspec.json.schema_components([Spec], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "envgen.toml",
+        **schema,
+        "$defs": components,
+    }
+
+
+def make_schema_text() -> str:
+    """Return the schema as it is committed."""
+    return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+_INTRODUCTION: Final = """\
+# The spec
+
+Every key of an `envgen.toml`. In a pyproject.toml the same keys stand under `[tool.envgen]`; name, \
+Python and dependencies then come from `[project]` (`requires-python` chooses the newest Python it \
+admits, and `[tool.envgen.project] python` overrides it), and images may add `groups` and `extras`.
+
+This page is generated from `generator/envgen/spec/model.py` by `python -m envgen schema --format \
+markdown`.
+"""
+
+
+def make_reference() -> str:
+    """Return the option reference as Markdown."""
+    return _INTRODUCTION + "".join(_describe_section(title, table) for _, table, title in _SECTIONS)
+
+
+def _describe_section(title: str, table: type[msgspec.Struct]) -> str:
+    lines = ["", f"## {title}", ""]
+    doc = (table.__doc__ or "").splitlines()[0]
+    lines += [doc, "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    lines += [_describe_field(field) for field in msgspec.structs.fields(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_field(field: msgspec.structs.FieldInfo) -> str:
+    bare, metas = strip_annotations(field.type)
+    described = next(meta for meta in metas if meta.description)
+    text = described.description or ""
+    if described.examples:
+        text += f" Example: `{_toml(described.examples[0])}`."
+    return f"| `{field.encode_name}` | {_describe_type(bare)} | {_default(field)} | {text} |"
+
+
+def _describe_type(bare: Any) -> str:  # noqa: ANN401 - a type expression
+    from typing import Literal, get_args, get_origin  # noqa: PLC0415 - only the reference needs it
+
+    origin = get_origin(bare)
+    if origin is Literal:
+        return " or ".join(f"`{json.dumps(choice)}`" for choice in get_args(bare))
+    if origin is tuple:
+        return "list of " + _describe_type(strip_annotations(get_args(bare)[0])[0])
+    if origin is dict:
+        return "table of " + _describe_type(strip_annotations(get_args(bare)[1])[0])
+    return {str: "string", int: "integer", bool: "boolean"}.get(bare, "table")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    if field.default is msgspec.NODEFAULT or field.default in {None, ()}:
+        return ""
+    if isinstance(field.default, msgspec.Struct):
+        return ""
+    return f"`{_toml(field.default)}`"
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401 - any value that TOML has
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

@@ -61,7 +61,7 @@ class Console:
         from rich.console import Console as Terminal  # noqa: PLC0415 - only a terminal needs it
 
         with Terminal(stderr=True).status("") as status:
-            yield lambda text: status.update(text)
+            yield status.update
 
 
 def _style(text: str, code: str) -> str:

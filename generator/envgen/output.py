@@ -165,8 +165,8 @@ def _signals_wait() -> Iterator[None]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for got in came:
+            signal.raise_signal(got)
 
 
 def _storage_error(path: str, what: str, error: OSError) -> StorageError:

@@ -1,4 +1,4 @@
-"""The flow that commands share: a folder's spec and lock, the lock brought up to date, its files."""
+"""The flow that commands share: spec and lock of a folder, brought up to date, and its files."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

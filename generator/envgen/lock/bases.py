@@ -22,6 +22,8 @@ def pin_base(image: str, *, mirrors: Mapping[str, str], ca_certificates: Path | 
 
     """
     reference = parse_reference(image)
+    if reference.digest:
+        return LockedBase(image=image, digest=reference.digest, origin="the spec")
     try:
         fetched = fetch_digest(reference, mirrors=mirrors, ca_certificates=ca_certificates)
     except NetworkError as error:
@@ -36,7 +38,8 @@ def pin_base(image: str, *, mirrors: Mapping[str, str], ca_certificates: Path | 
 
 def _pin_from_table(image: str, error: NetworkError) -> LockedBase:
     row = find_base(image)
-    if row is None:
+    # A digest that may be one platform's image would pin the wrong thing in silence.
+    if row is None or row.kind != "index":
         raise _unknown_python(image) or error
     _log.warning(
         "%s; its digest comes from envgen's own table (%s)", error.problems[0].what, _age(row)

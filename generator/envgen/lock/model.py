@@ -23,7 +23,7 @@ class _Row(
     """A table of envgen.lock."""
 
 
-class LockedBase(_Row, kw_only=True):
+class LockedBase(_Row, frozen=True, kw_only=True):
     """A base image, pinned.
 
     Attributes:
@@ -40,7 +40,7 @@ class LockedBase(_Row, kw_only=True):
     origin: str
 
 
-class LockedTool(_Row, kw_only=True):
+class LockedTool(_Row, frozen=True, kw_only=True):
     """A program that image builds run, pinned by the hash of its wheel for each platform."""
 
     name: str
@@ -48,7 +48,7 @@ class LockedTool(_Row, kw_only=True):
     sha256: dict[str, str]
 
 
-class LockedLayer(_Row, kw_only=True):
+class LockedLayer(_Row, frozen=True, kw_only=True):
     """Packages that are installed together, from one pylock.toml.
 
     Attributes:
@@ -67,7 +67,7 @@ class LockedLayer(_Row, kw_only=True):
     unknown_sizes: int = 0
 
 
-class LockedImage(_Row, kw_only=True):
+class LockedImage(_Row, frozen=True, kw_only=True):
     """What one image's lock was made from and what it holds.
 
     Attributes:
@@ -90,7 +90,7 @@ class LockedImage(_Row, kw_only=True):
     layers: tuple[LockedLayer, ...]
 
 
-class Lock(_Row, kw_only=True):
+class Lock(_Row, frozen=True, kw_only=True):
     """Everything that came from outside, pinned."""
 
     format: int

@@ -165,7 +165,7 @@ def _marker_environment(python: str, platform: str) -> dict[str, str | frozenset
 
 
 def render_pylock(packages: Iterable[LockedPackage], python: str) -> str:
-    """Return the text of a pylock.toml that holds `packages` and nothing else, an artifact a line."""
+    """Return the text of a pylock.toml that holds just `packages`, an artifact a line."""
     lines = ['lock-version = "1.0"', f'requires-python = "=={python}.*"', 'created-by = "envgen"']
     for package in packages:
         lines += ["", "[[packages]]"]

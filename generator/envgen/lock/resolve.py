@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -34,8 +34,6 @@ from envgen.rendered import RenderedFile, seal
 from envgen.spec.load import LoadedSpec
 from envgen.spec.model import Spec
 from envgen.tables import find_tool
-
-_T = TypeVar("_T")
 
 _PARALLEL: Final = 4
 """Lockers at a time: each is one process that waits for the network most of the time."""
@@ -93,10 +91,12 @@ def lock_images(
             for image in missing
         }
         locking = {
-            name: pool.submit(_lock_image, spec, name, wanted[name], upgrade, read, ca, report)
+            name: pool.submit(
+                _lock_image, _Job(loaded=loaded, name=name, upgrade=upgrade, read=read), report
+            )
             for name in names
         }
-        _gather(*pinning.values(), *locking.values())
+        _gather([*pinning.values(), *locking.values()])
     pinned = {image: future.result() for image, future in pinning.items()}
     results = {name: future.result() for name, future in locking.items()}
     lock = Lock(
@@ -144,7 +144,7 @@ class _Interruptible(ThreadPoolExecutor):
         self.shutdown(wait=True)
 
 
-def _gather(*futures: "Future[_T]") -> None:
+def _gather(futures: "Iterable[Future[Any]]") -> None:
     """Wait for all and raise the problems of all that failed, under the first one's class."""
     failed = [error for future in futures if (error := future.exception())]
     known = [error for error in failed if isinstance(error, EnvgenError)]
@@ -155,42 +155,38 @@ def _gather(*futures: "Future[_T]") -> None:
         raise type(known[0])(*problems)
 
 
-def _lock_image(
-    spec: Spec,
-    name: str,
-    base: str,
-    upgrade: bool,  # noqa: FBT001 - called through a pool
-    read: Read,
-    ca: Path | None,
-    report: Callable[[str], None],
-) -> _LockedFiles:
-    request = make_request(spec, name)
-    locker = load_locker(spec.images[name].locker)
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    loaded: LoadedSpec
+    name: str
+    upgrade: bool
+    read: Read
+
+
+def _lock_image(job: _Job, report: Callable[[str], None]) -> _LockedFiles:
+    spec, image = job.loaded.spec, job.loaded.spec.images[job.name]
+    request = make_request(spec, job.name)
+    locker = load_locker(image.locker)
     version = locker.probe_version()
-    report(f"locking {name} with {spec.images[name].locker} {version}")
-    native_path = f"{request.folder}/{locker.NATIVE}"
-    current = None if upgrade else read(native_path)
+    report(f"locking {job.name} with {image.locker} {version}")
+    current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
+    ca = find_ca_certificates(job.loaded)
     result = locker.lock(request, current=current, ca_certificates=ca)
-    before = _known_layers(request, read)
+    before = _read_package_tables(request, job.read)
     packages = fill_sizes(result.packages, _known_sizes(before), ca)
-    layers = {"packages": packages}
-    pylocks = {layer: _render_layer(request, layer, found) for layer, found in layers.items()}
     given = locker.render_input(request)
+    layer = _render_layer(request, "packages", packages)
     return _LockedFiles(
         locked=LockedImage(
-            base=base,
-            locker=spec.images[name].locker,
+            base=choose_base(spec, image).image,
+            locker=image.locker,
             locker_version=version,
             input_sha256=sha256(given.content),
             lock_sha256=sha256(result.native.content),
             frameworks={p.name: p.version for p in packages if p.name in FRAMEWORKS},
-            layers=tuple(
-                _describe_layer(layer, layers[layer], file.content, request.platforms)
-                for layer, file in pylocks.items()
-            ),
+            layers=(_describe_layer("packages", packages, layer.content, request.platforms),),
         ),
-        files=(given, result.native, *pylocks.values()),
-        changes=compare_packages(name, before, packages),
+        files=(given, result.native, layer),
+        changes=compare_packages(job.name, before, packages),
     )
 
 
@@ -224,7 +220,7 @@ def _describe_layer(
     )
 
 
-def _known_layers(request: LockRequest, read: Read) -> list[dict[str, object]]:
+def _read_package_tables(request: LockRequest, read: Read) -> list[dict[str, object]]:
     """Return the package tables of the pylock that is on disk; none where it cannot be read."""
     content = read(f"{request.folder}/pylock.packages.toml")
     try:

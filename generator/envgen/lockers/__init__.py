@@ -86,5 +86,5 @@ _MODULES: Final = {"uv": "envgen.lockers.uv"}
 
 def load_locker(name: str) -> Locker:
     """Return the module of a locker. Imported when asked for: each has its own dependencies."""
-    module: Locker = importlib.import_module(_MODULES[name])  # type: ignore[assignment]
+    module: Locker = importlib.import_module(_MODULES[name])
     return module

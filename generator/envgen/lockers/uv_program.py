@@ -125,7 +125,7 @@ _NO_NETWORK: Final = re.compile(
     r"|Connection refused|Request failed after|429 Too Many|50[0-4] [A-Z]",
     re.IGNORECASE,
 )
-_DENIED: Final = re.compile(r"40[13] (?:Unauthorized|Forbidden)|authentication|credentials", re.I)
+_DENIED: Final = re.compile(r"40[13] (?:Unauthorized|Forbidden)|authentication|credentials")
 _MISSING: Final = re.compile(r"Because (\S+) was not found in the (?:package registry|provided)")
 _UNSATISFIABLE: Final = "No solution found"
 

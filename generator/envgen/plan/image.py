@@ -143,11 +143,12 @@ def _explain(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tuple[De
     assert base is not None  # noqa: S101 - as in _pinned
     choice = choose_base(spec, image)
     determinism = _determinism(spec, image)
-    origin = {"registry": "its registry gave it when the image was locked"}.get(
-        base.origin, f"no registry answered; recorded in envgen's table ({base.origin})"
-    )
+    origin = {
+        "registry": "its registry gave it when the image was locked",
+        "the spec": "the spec names it",
+    }.get(base.origin, f"no registry answered; recorded in envgen's table ({base.origin})")
     tested = ", ".join(f"{key} {value}" for key, value in sorted(locked.frameworks.items()))
-    decisions = (
+    return (
         Decision(about="base", choice=choice.image, reason=choice.reason),
         Decision(about="digest", choice=base.digest, reason=origin),
         Decision(
@@ -187,4 +188,3 @@ def _explain(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tuple[De
             "it runs as the health check",
         ),
     )
-    return decisions

@@ -15,7 +15,7 @@ from envgen.registry.manifest import ACCEPT, INDEXES, MANIFESTS, Index, Manifest
 from envgen.registry.reference import DIGEST, ImageReference
 
 if TYPE_CHECKING:
-    from envgen.registry.session import Session
+    from envgen.registry.reader import Reader
 
 _log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ def fetch_config(
 
     """
 
-    def read(session: "Session") -> dict[str, object]:
-        return _read_config(session, platform)
+    def read(reader: "Reader") -> dict[str, object]:
+        return _read_config(reader, platform)
 
     return _ask_in_turn(reference, mirrors, ca_certificates, sleep, read)
 
@@ -100,10 +100,10 @@ def _ask_in_turn(
     mirrors: Mapping[str, str],
     ca_certificates: Path | None,
     sleep: _Sleep,
-    read: Callable[["Session"], _T],
+    read: Callable[["Reader"], _T],
 ) -> _T:
     # urllib3 costs more to import than most commands take.
-    from envgen.registry.session import Session, base_url  # noqa: PLC0415
+    from envgen.registry.reader import Reader, base_url  # noqa: PLC0415
     from envgen.registry.transport import Transport  # noqa: PLC0415
 
     places = [(reference, base_url(reference.registry))]
@@ -113,59 +113,59 @@ def _ask_in_turn(
     with Transport(ca_certificates=ca_certificates, sleep=sleep) as transport:
         for named, url in places:
             try:
-                return read(Session(transport, named, url=url))
+                return read(Reader(transport, named, url=url))
             except NetworkError as error:
                 _log.info("%s", error)
                 problems.extend(error.problems)
     raise NetworkError(*problems)
 
 
-def _describe(session: "Session") -> FetchedImage:
-    document = _read_document(session, session.reference.digest)
+def _describe(reader: "Reader") -> FetchedImage:
+    document = _read_document(reader, reader.reference.digest)
     if document.media_type in INDEXES:
-        images = _decode(session, document.body, Index).images()
+        images = _decode(reader, document.body, Index).images()
         platforms = tuple(dict.fromkeys(platform for platform, _ in images))
     else:
-        config = _read_blob(session, _decode(session, document.body, Manifest).config.digest)
-        platforms = (str(_decode(session, config, Platform)),)
+        config = _read_blob(reader, _decode(reader, document.body, Manifest).config.digest)
+        platforms = (str(_decode(reader, config, Platform)),)
     return FetchedImage(digest=document.digest, media_type=document.media_type, platforms=platforms)
 
 
-def _read_config(session: "Session", platform: str) -> dict[str, object]:
-    document = _read_document(session, session.reference.digest)
+def _read_config(reader: "Reader", platform: str) -> dict[str, object]:
+    document = _read_document(reader, reader.reference.digest)
     if document.media_type in INDEXES:
-        images = dict(_decode(session, document.body, Index).images())
-        document = _read_document(session, _choose(session, images, platform))
-    blob = _read_blob(session, _decode(session, document.body, Manifest).config.digest)
-    found = str(_decode(session, blob, Platform))
-    _choose(session, {found: document.digest}, platform)
-    return _decode(session, blob, dict[str, object])
+        images = dict(_decode(reader, document.body, Index).images())
+        document = _read_document(reader, _choose(reader, images, platform))
+    blob = _read_blob(reader, _decode(reader, document.body, Manifest).config.digest)
+    found = str(_decode(reader, blob, Platform))
+    _choose(reader, {found: document.digest}, platform)
+    return _decode(reader, blob, dict[str, object])
 
 
-def _choose(session: "Session", images: Mapping[str, str], platform: str) -> str:
+def _choose(reader: "Reader", images: Mapping[str, str], platform: str) -> str:
     for found, digest in images.items():
         if f"{found}/".startswith(f"{platform}/"):
             return digest
     raise NetworkError.single(
-        f"{session.reference} is not there for {platform}",
+        f"{reader.reference} is not there for {platform}",
         why=f"it is for {', '.join(images) or 'no platform'}",
         fix="choose another image, or leave the platform out",
     )
 
 
-def _read_document(session: "Session", digest: str) -> _Document:
-    answer = session.read("manifests", digest or session.reference.tag, accept=ACCEPT)
+def _read_document(reader: "Reader", digest: str) -> _Document:
+    answer = reader.read("manifests", digest or reader.reference.tag, accept=ACCEPT)
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type not in INDEXES | MANIFESTS:
-        raise _garbage(session, f"its type is {media_type or 'not given'}, which is no image's")
+        raise _garbage(reader, f"its type is {media_type or 'not given'}, which is no image's")
     digest = digest or answer.headers.get("Docker-Content-Digest") or _sha256(answer.body)
-    _verify(session, answer.body, digest)
+    _verify(reader, answer.body, digest)
     return _Document(digest=digest, media_type=media_type, body=answer.body)
 
 
-def _read_blob(session: "Session", digest: str) -> bytes:
-    body = session.read("blobs", digest, accept="*/*").body
-    _verify(session, body, digest)
+def _read_blob(reader: "Reader", digest: str) -> bytes:
+    body = reader.read("blobs", digest, accept="*/*").body
+    _verify(reader, body, digest)
     return body
 
 
@@ -173,20 +173,20 @@ def _sha256(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def _verify(session: "Session", body: bytes, digest: str) -> None:
+def _verify(reader: "Reader", body: bytes, digest: str) -> None:
     algorithm, _, expected = digest.partition(":")
     if not re.fullmatch(DIGEST, digest) or hashlib.new(algorithm, body).hexdigest() != expected:
-        raise _garbage(session, "its content does not match its digest")
+        raise _garbage(reader, "its content does not match its digest")
 
 
-def _decode(session: "Session", body: bytes, form: type[_T]) -> _T:
+def _decode(reader: "Reader", body: bytes, form: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=form)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _garbage(session, "it is not the JSON of a container image") from error
+        raise _garbage(reader, "it is not the JSON of a container image") from error
 
 
-def _garbage(session: "Session", why: str) -> EnvgenError:
+def _garbage(reader: "Reader", why: str) -> EnvgenError:
     from envgen.registry.failures import garbage  # noqa: PLC0415 - it knows urllib3
 
-    return garbage(session.reference, why)
+    return garbage(reader.reference, why)

@@ -2,10 +2,14 @@
 
 import ipaddress
 import ssl
+from typing import Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
+
+_CONNECTIONS: Final = 16
+"""Connections to one host that are kept for the next request; urllib3 warns of each one beyond."""
 
 
 def is_loopback(host: str) -> bool:
@@ -37,10 +41,10 @@ def find_proxy(url: str) -> str:
 def open_pool(proxy: str, tls: ssl.SSLContext) -> urllib3.PoolManager:
     """Return a pool of connections that go through a proxy, or straight for an empty `proxy`."""
     if not proxy:
-        return urllib3.PoolManager(ssl_context=tls)
+        return urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=tls)
     login = urllib3.util.parse_url(proxy).auth
     headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=tls)
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, maxsize=_CONNECTIONS, ssl_context=tls)
 
 
 def _in_networks(host: str, no_proxy: str) -> bool:

@@ -174,7 +174,7 @@ class Transport:
     def _pool(self, url: str) -> urllib3.PoolManager:
         proxy = find_proxy(url)
         if proxy not in self._pools:
-            self._pools[proxy] = open_pool(proxy, self._tls)
+            self._pools.setdefault(proxy, open_pool(proxy, self._tls))
         return self._pools[proxy]
 
 

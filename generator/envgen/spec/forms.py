@@ -135,7 +135,7 @@ def check_base(text: str) -> Fault | None:
 
 
 def check_copy_path(text: str) -> Fault | None:
-    """Refuse paths that leave the project, that take all of it, or that Docker reads as patterns."""
+    """Refuse paths that leave the project, take all of it, or mean something to Docker."""
     fault = check_text(text)
     if fault:
         return fault
@@ -198,7 +198,9 @@ def check_registry_host(text: str) -> Fault | None:
     if re.fullmatch(r"[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[a-z0-9._/-]+)?", text):
         return None
     return Fault(
-        f"{text!r} is not a registry's host", fix='a host, with a port if need be: "mirror:5000"'
+        f"{text.rpartition('@')[2]!r} is not a registry's host",
+        why="it is written into FROM lines; logins come from `docker login`" if "@" in text else "",
+        fix='a host, with a port if need be: "mirror.example:5000"',
     )
 
 

@@ -33,6 +33,7 @@ VariableName = Annotated[str, Meta(extra={"form": "variable-name"})]
 IndexUrl = Annotated[str, Meta(extra={"form": "index-url"})]
 RegistryHost = Annotated[str, Meta(extra={"form": "registry-host"})]
 Moment = Annotated[str, Meta(extra={"form": "moment"})]
+Port = Annotated[int, Meta(ge=1, le=65535)]
 PresetName = Annotated[str, Meta(extra={"form": "preset"})]
 
 
@@ -40,7 +41,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A TOML table: keys are written with hyphens, unknown ones are refused."""
 
 
-class Project(_Table, kw_only=True):
+class Project(_Table, frozen=True, kw_only=True):
     """What all images have in common. In a pyproject.toml this comes from its `[project]`."""
 
     name: Annotated[ProjectName, Meta(description="The project's name.", examples=["sentiment"])]
@@ -62,7 +63,7 @@ class Project(_Table, kw_only=True):
     ] = ()
 
 
-class Defaults(_Table, kw_only=True):
+class Defaults(_Table, frozen=True, kw_only=True):
     """What an image gets when it does not say otherwise."""
 
     determinism: Annotated[
@@ -79,7 +80,7 @@ class Defaults(_Table, kw_only=True):
     ] = ("linux/amd64",)
 
 
-class Image(_Table, kw_only=True):
+class Image(_Table, frozen=True, kw_only=True):
     """One image. Its name is the table's: `[images.serve]`."""
 
     preset: Annotated[
@@ -150,12 +151,12 @@ class Image(_Table, kw_only=True):
         tuple[Text, ...],
         Meta(
             description="What the container runs, word by word; no shell is involved.",
-            examples=[["uvicorn", "app.main:app", "--host", "0.0.0.0"]],
+            examples=[["uvicorn", "app.main:app", "--port", "8000"]],
         ),
     ] = ()
     port: Annotated[
-        int | None,
-        Meta(description="The TCP port that the application listens on.", ge=1, le=65535),
+        Port | None,
+        Meta(description="The TCP port that the application listens on; its probe connects to it."),
     ] = None
     env: Annotated[
         dict[VariableName, Text],
@@ -175,7 +176,7 @@ class Image(_Table, kw_only=True):
     ] = ()
 
 
-class Network(_Table, kw_only=True):
+class Network(_Table, frozen=True, kw_only=True):
     """How to reach registries and package indexes. Credentials come from the environment only."""
 
     index: Annotated[
@@ -210,7 +211,7 @@ class Network(_Table, kw_only=True):
     ] = msgspec.field(default_factory=dict)
 
 
-class Spec(_Table, kw_only=True):
+class Spec(_Table, frozen=True, kw_only=True):
     """The whole of an `envgen.toml`, or of `[tool.envgen]` in a pyproject.toml."""
 
     format: Annotated[

@@ -1,7 +1,7 @@
 """The JSON Schema and the option reference, both from `spec.model`."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -36,12 +36,11 @@ def make_schema_text() -> str:
 _INTRODUCTION: Final = """\
 # The spec
 
-Every key of an `envgen.toml`. In a pyproject.toml the same keys stand under `[tool.envgen]`; name, \
-Python and dependencies then come from `[project]` (`requires-python` chooses the newest Python it \
-admits, and `[tool.envgen.project] python` overrides it), and images may add `groups` and `extras`.
+Every key of an `envgen.toml`. In a pyproject.toml the same keys stand under `[tool.envgen]`. Name,
+Python and dependencies then come from `[project]`: `requires-python` chooses the newest Python that
+it admits, `[tool.envgen.project] python` overrides it, and images may add `groups` and `extras`.
 
-This page is generated from `generator/envgen/spec/model.py` by `python -m envgen schema --format \
-markdown`.
+This page is generated: `python -m envgen schema --format markdown`.
 """
 
 
@@ -68,8 +67,6 @@ def _describe_field(field: msgspec.structs.FieldInfo) -> str:
 
 
 def _describe_type(bare: Any) -> str:  # noqa: ANN401 - a type expression
-    from typing import Literal, get_args, get_origin  # noqa: PLC0415 - only the reference needs it
-
     origin = get_origin(bare)
     if origin is Literal:
         return " or ".join(f"`{json.dumps(choice)}`" for choice in get_args(bare))
@@ -83,7 +80,7 @@ def _describe_type(bare: Any) -> str:  # noqa: ANN401 - a type expression
 def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
-    if field.default is msgspec.NODEFAULT or field.default in {None, ()}:
+    if field.default is msgspec.NODEFAULT or not field.default:
         return ""
     if isinstance(field.default, msgspec.Struct):
         return ""

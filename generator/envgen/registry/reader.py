@@ -1,4 +1,4 @@
-"""A conversation with one registry about one image."""
+"""Reads what one registry has of one image, logged in where it must be."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,7 @@ _DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 _REFUSALS: Final = frozenset({401, 403, 429})
 
 
-class Session:
+class Reader:
     """Reads what belongs to one image: without a login first, with the user's where it must."""
 
     def __init__(self, transport: Transport, reference: ImageReference, *, url: str) -> None:

@@ -2,22 +2,25 @@
 
 import argparse
 import importlib
-import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from envgen import __version__
-from envgen.console import Console, WarningHandler
+from envgen.console import Console
 from envgen.errors import INTERRUPTED, EnvgenError, exit_codes
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    arguments = make_parser().parse_args(argv)
-    console = Console(as_json=getattr(arguments, "json", False), quiet=arguments.quiet)
-    _log_to_terminal(verbose=arguments.verbose)
+    arguments = make_parser(argv[0] if argv else "").parse_args(argv)
+    console = Console(
+        as_json=getattr(arguments, "json", False),
+        quiet=arguments.quiet,
+        verbose=arguments.verbose,
+    )
     try:
         command = importlib.import_module(f"envgen.commands.{arguments.command}")
         code: int = command.run(arguments, console)
@@ -45,14 +48,22 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
-def _log_to_terminal(*, verbose: bool) -> None:
-    logger = logging.getLogger("envgen")
-    logger.handlers[:] = [WarningHandler()]
-    logger.propagate = False
-    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+class _Command(NamedTuple):
+    """A command's place in the help; `fill` adds its own options."""
+
+    text: str
+    examples: str
+    fill: Callable[[argparse.ArgumentParser], None]
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(only: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        only: The command that will be parsed. Options of the others are then left out: making them
+            takes argparse longer than a whole check of a spec takes.
+
+    """
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes())
     parser = argparse.ArgumentParser(
         prog="envgen",
@@ -63,79 +74,55 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"envgen {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    common = _common_options()
-    _add_render(commands, common)
-    _add_lock(commands, common)
-    _add_build(commands, common)
-    _add_explain(commands, common)
-    _add_schema(commands, common)
-    _add_completion(commands, common)
+    commands = parser.add_subparsers(
+        # With `prog` given argparse need not format a usage line to find it out.
+        prog="envgen",
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+    )
+    for name, command in _COMMANDS.items():
+        added = commands.add_parser(
+            name,
+            help=command.text,
+            description=command.text[0].upper() + command.text[1:] + ".",
+            epilog="examples:\n" + command.examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == only or only not in _COMMANDS:
+            _add_common(added)
+            command.fill(added)
     return parser
 
 
-_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
-
-
-def _common_options() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    common.add_argument(
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "-C",
         "--directory",
         type=Path,
         default=Path(),
         help="the folder of the spec, or one below it (default: here)",
     )
-    common.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
-    common.add_argument(
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="show the programs that are run"
     )
-    return common
-
-
-def _add(
-    commands: "_Commands[argparse.ArgumentParser]",
-    common: argparse.ArgumentParser,
-    name: str,
-    text: str,
-    example: str,
-    *,
-    json: bool = True,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        parents=[common],
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog="examples:\n" + example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    if json:
-        parser.add_argument("--json", action="store_true", help="write JSON for machines")
-    return parser
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="default: all of the spec")
+    parser.add_argument("--json", action="store_true", help="write JSON for machines")
 
 
 def _add_lock_modes(parser: argparse.ArgumentParser) -> None:
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--locked", action="store_true", help="fail where the lock is stale")
     modes.add_argument("--frozen", action="store_true", help="take the lock as it is, unchecked")
+    parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
-def _add_render(
-    commands: "_Commands[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    parser = _add(
-        commands,
-        common,
-        "render",
-        "write the files of all images, locking first what is not locked",
-        "  python -m envgen render\n  python -m envgen render --check    # in CI: writes nothing",
-    )
+def _fill_render(parser: argparse.ArgumentParser) -> None:
     _add_images(parser)
     _add_lock_modes(parser)
     actions = parser.add_mutually_exclusive_group()
@@ -146,19 +133,9 @@ def _add_render(
     actions.add_argument(
         "-o", "--output", choices=["-"], help="write nothing, print the Dockerfiles"
     )
-    parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
-def _add_lock(
-    commands: "_Commands[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    parser = _add(
-        commands,
-        common,
-        "lock",
-        "pin packages and base images, and say what changed",
-        "  python -m envgen lock\n  python -m envgen lock --upgrade serve",
-    )
+def _fill_lock(parser: argparse.ArgumentParser) -> None:
     _add_images(parser)
     parser.add_argument(
         "--upgrade", action="store_true", help="take the newest versions and digests"
@@ -166,16 +143,7 @@ def _add_lock(
     parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
-def _add_build(
-    commands: "_Commands[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    parser = _add(
-        commands,
-        common,
-        "build",
-        "render, then build images with Docker",
-        "  python -m envgen build serve\n  python -m envgen build serve --tag registry/serve:1",
-    )
+def _fill_build(parser: argparse.ArgumentParser) -> None:
     _add_images(parser)
     _add_lock_modes(parser)
     parser.add_argument(
@@ -185,47 +153,49 @@ def _add_build(
         help="name the image (default: PROJECT-IMAGE); may be repeated",
     )
     parser.add_argument("--no-cache", action="store_true", help="build every stage again")
-    parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
-def _add_explain(
-    commands: "_Commands[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    parser = _add(
-        commands,
-        common,
-        "explain",
-        "tell every decision of the plan and its reason",
-        "  python -m envgen explain serve",
-    )
-    _add_images(parser)
-
-
-def _add_schema(
-    commands: "_Commands[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    parser = _add(
-        commands,
-        common,
-        "schema",
-        "print the JSON Schema of the spec, or its reference",
-        "  python -m envgen schema > envgen.schema.json",
-        json=False,
-    )
+def _fill_schema(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=["json", "markdown"], default="json", help="default: json"
     )
 
 
-def _add_completion(
-    commands: "_Commands[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    parser = _add(
-        commands,
-        common,
-        "completion",
+def _fill_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "fish", "tcsh", "zsh"])
+
+
+_COMMANDS: Final = {
+    "render": _Command(
+        "write the files of all images, locking first what is not locked",
+        "  python -m envgen render\n"
+        "  python -m envgen render --check    # in CI: writes nothing, needs no network",
+        _fill_render,
+    ),
+    "lock": _Command(
+        "pin packages and base images, and say what changed",
+        "  python -m envgen lock\n  python -m envgen lock --upgrade serve",
+        _fill_lock,
+    ),
+    "build": _Command(
+        "render, then build images with Docker",
+        "  python -m envgen build serve\n"
+        "  python -m envgen build serve --tag registry.example/serve:1",
+        _fill_build,
+    ),
+    "explain": _Command(
+        "tell every decision of the plan and its reason",
+        "  python -m envgen explain serve",
+        _add_images,
+    ),
+    "schema": _Command(
+        "print the JSON Schema of the spec, or its reference",
+        "  python -m envgen schema > envgen.schema.json",
+        _fill_schema,
+    ),
+    "completion": _Command(
         "print a completion script for a shell",
         "  envgen completion bash > ~/.local/share/bash-completion/completions/envgen",
-        json=False,
-    )
-    parser.add_argument("shell", choices=["bash", "fish", "tcsh", "zsh"])
+        _fill_completion,
+    ),
+}

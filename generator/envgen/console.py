@@ -1,7 +1,6 @@
 """What a user sees: results on standard output, everything else on standard error."""
 
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,12 +16,16 @@ class Console:
     Args:
         as_json: Results and errors become JSON on standard output.
         quiet: Nothing but results, warnings and errors is written.
+        verbose: The programs that are run are shown, and what they said.
 
     """
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
+    ) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.verbose = verbose
 
     def result(self, text: str, data: Any = None) -> None:  # noqa: ANN401 - any JSON value
         """Write what the command was asked for."""
@@ -54,8 +57,15 @@ class Console:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Yield a function that tells what is going on: a spinner on a terminal, else lines."""
-        if self.quiet or self.as_json or not sys.stderr.isatty():
+        """Yield a function that tells what is going on: a spinner on a terminal, else lines.
+
+        Warnings that come up meanwhile are shown, with `verbose` everything that is logged.
+        """
+        # Here and not at the start: a check neither logs nor pays for importing it.
+        from envgen.logs import show_logs  # noqa: PLC0415
+
+        show_logs(self.write_log, verbose=self.verbose)
+        if self.quiet or self.as_json or self.verbose or not sys.stderr.isatty():
             yield self.note
             return
         from rich.console import Console as Terminal  # noqa: PLC0415 - only a terminal needs it
@@ -63,16 +73,12 @@ class Console:
         with Terminal(stderr=True).status("") as status:
             yield status.update
 
+    def write_log(self, text: str, *, warning: bool) -> None:
+        label = _style("warning:", "1;33") + " " if warning else ""
+        sys.stderr.write(f"{label}{text}\n")
+
 
 def _style(text: str, code: str) -> str:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         return f"\x1b[{code}m{text}\x1b[0m"
     return text
-
-
-class WarningHandler(logging.Handler):
-    """Shows what modules log: warnings always, the rest with `--verbose`."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        label = _style("warning: ", "1;33") if record.levelno >= logging.WARNING else ""
-        sys.stderr.write(label + record.getMessage() + "\n")

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -110,7 +109,7 @@ def _stage(file: RenderedFile, root: Path, undo: contextlib.ExitStack) -> Path:
     target = root / file.path
     try:
         _make_folders(target.parent, undo)
-        staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}.envgen")
+        staged = target.with_name(f".{target.name}.{os.urandom(4).hex()}.envgen")
         undo.callback(staged.unlink, missing_ok=True)
         with staged.open("xb") as stream:
             stream.write(file.content)

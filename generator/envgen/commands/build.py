@@ -20,12 +20,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         current = prepare(opened, arguments, console)
         write_project(current, force=arguments.force)
     report_changes(current, console)
+    name = current.loaded.spec.project.name.lower()
     built = []
     for image in project.plan_project(current).images:
-        tags = tuple(arguments.tag or (f"{current.loaded.spec.project.name}-{image.name}".lower(),))
+        tags = tuple(arguments.tag or (f"{name}-{image.name}",))
         console.note(f"building {image.name} as {', '.join(tags)}")
+        quiet = console.as_json or console.quiet
         identity = build_image(
-            current.loaded, image, tags, no_cache=arguments.no_cache, quiet=console.as_json
+            current.loaded, image, tags, no_cache=arguments.no_cache, quiet=quiet
         )
         built.append({"image": image.name, "tags": list(tags), "id": identity})
     lines = [f"{entry['image']}: {entry['id']}" for entry in built]

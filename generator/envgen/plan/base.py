@@ -4,7 +4,6 @@ from typing import Final
 
 import msgspec
 
-from envgen.registry.reference import parse_reference
 from envgen.spec.model import Image, Spec
 
 _DISTRO: Final = {"2026.11": "trixie"}
@@ -45,6 +44,8 @@ def choose_base(spec: Spec, image: Image) -> BaseChoice:
             reason=f"{why[image.base]}; {_DISTRO[spec.epoch]} is the stable Debian of epoch "
             f"{spec.epoch}",
         )
+    from envgen.registry.reference import parse_reference  # noqa: PLC0415 - rarely needed
+
     return BaseChoice(
         image=str(parse_reference(image.base)),
         official_python=False,

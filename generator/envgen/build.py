@@ -15,6 +15,10 @@ from envgen.spec.load import LoadedSpec
 
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
+SOURCE_DATE_EPOCH: Final = 315532800
+"""The default of the Dockerfile's own argument, in seconds. Builders write the time of the build
+into the image unless they are given one, and the image's ID would change with it."""
+
 
 def build_image(
     loaded: LoadedSpec, image: ImagePlan, tags: tuple[str, ...], *, no_cache: bool, quiet: bool
@@ -64,6 +68,7 @@ def _options(loaded: LoadedSpec, image: ImagePlan, tags: tuple[str, ...]) -> Ite
         yield from ("--tag", tag)
     yield from ("--platform", image.platforms[0]) if len(image.platforms) == 1 else ()
     yield from ("--label", f"org.envgen.spec=sha256:{loaded.sha256}")
+    yield from ("--build-arg", f"SOURCE_DATE_EPOCH={SOURCE_DATE_EPOCH}")
     revision = _revision(loaded.root)
     if revision:
         yield from ("--label", f"org.opencontainers.image.revision={revision}")

@@ -1,12 +1,11 @@
-"""What `copy` names has to be there, before anyone waits for a build to say that it is not."""
+"""What the spec names on disk has to be there, before anyone waits for a lock or a build."""
 
 from envgen.errors import Problem, SpecError
-from envgen.plan.model import Plan
 from envgen.spec.load import LoadedSpec
 
 
-def require_copies(loaded: LoadedSpec, plan: Plan) -> None:
-    """Refuse a plan that copies what does not exist, or a CA bundle that does not.
+def require_copies(loaded: LoadedSpec) -> None:
+    """Refuse a spec whose `copy` or CA bundle names what does not exist.
 
     Raises:
         SpecError: With every missing file.
@@ -16,11 +15,11 @@ def require_copies(loaded: LoadedSpec, plan: Plan) -> None:
         Problem(
             what=f"{path} does not exist",
             file=loaded.file,
-            key=f"images.{image.name}.copy",
+            key=f"images.{name}.copy",
             fix="create it, or take it out of the list",
         )
-        for image in plan.images
-        for path in image.copies
+        for name, image in loaded.spec.images.items()
+        for path in image.copy_
         if not (loaded.root / path).exists()
     ]
     bundle = loaded.spec.network.ca_certificates

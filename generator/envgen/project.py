@@ -163,4 +163,4 @@ def _locker_inputs(project: Project) -> Iterable[RenderedFile]:
     spec = project.loaded.spec
     for name in project.images:
         if name in project.lock.images:
-            yield load_locker(spec.images[name].locker).render_input(make_request(spec, name))
+            yield from load_locker(spec.images[name].locker).render_inputs(make_request(spec, name))

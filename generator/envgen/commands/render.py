@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from envgen import output, project
 from envgen.console import Console
+from envgen.copies import require_copies
 from envgen.errors import Problem, StaleError
 from envgen.output import Difference
 from envgen.project import Project
@@ -34,7 +35,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def prepare(opened: Project, arguments: argparse.Namespace, console: Console) -> Project:
-    """Return the project with a lock that may be rendered, as the lock options ask for."""
+    """Return the project with a lock that may be rendered, as the lock options ask for.
+
+    Raises:
+        SpecError: What the spec would copy does not exist.
+        LockError: There is no lock, and `--frozen` was given.
+        StaleError: The lock is stale, and `--locked` was given.
+
+    """
+    require_copies(opened.loaded)
     if arguments.frozen:
         project.require_lock(opened)
         return opened
@@ -47,10 +56,7 @@ def prepare(opened: Project, arguments: argparse.Namespace, console: Console) ->
 
 def write_project(current: Project, *, force: bool) -> list[str]:
     """Write what differs and return the paths."""
-    from envgen.copies import require_copies  # noqa: PLC0415 - checks of CI skip it
-
     plan = project.plan_project(current)
-    require_copies(current.loaded, plan)
     differences = output.compare(project.list_files(current, plan), current.root)
     if not force:
         output.refuse_edited(differences)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from envgen.errors import LockError, NetworkError, SpecError
+from envgen.errors import LockError, NetworkError, Problem, SpecError
 from envgen.lock.model import LockedBase
 from envgen.registry.client import fetch_digest
 from envgen.registry.reference import parse_reference
@@ -40,7 +40,14 @@ def _pin_from_table(image: str, error: NetworkError) -> LockedBase:
     row = find_base(image)
     # A digest that may be one platform's image would pin the wrong thing in silence.
     if row is None or row.kind != "index":
-        raise _unknown_python(image) or error
+        raise _unknown_python(image) or NetworkError(
+            *error.problems,
+            Problem(
+                what=f"{image} has no proven digest in envgen's own table either",
+                fix="reach its registry or a mirror (network.registry-mirrors), or write the "
+                'digest into the spec: base = "IMAGE@sha256:…"',
+            ),
+        )
     _log.warning(
         "%s; its digest comes from envgen's own table (%s)", error.problems[0].what, _age(row)
     )

@@ -74,7 +74,7 @@ class LockedImage(_Row, frozen=True, kw_only=True):
         base: The `image` of the `LockedBase` it stands on.
         locker: The locker's name.
         locker_version: The locker's version when it last ran.
-        input_sha256: Of the locker's input file. Where the spec gives another, the lock is stale.
+        input_sha256: Of the locker's input files. Where the spec gives others, the lock is stale.
         lock_sha256: Of the locker's own lock file.
         frameworks: Versions of the frameworks that decisions depend on, by package name.
         layers: In the order in which images stack them.

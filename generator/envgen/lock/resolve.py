@@ -27,7 +27,7 @@ from envgen.lock.packages import LockedPackage
 from envgen.lock.pylock import render_pylock
 from envgen.lock.request import image_platforms, make_request
 from envgen.lock.sizes import fill_sizes
-from envgen.lock.staleness import Read, sha256
+from envgen.lock.staleness import Read, hash_inputs, sha256
 from envgen.lockers import LockRequest, load_locker
 from envgen.plan.base import choose_base, official_python
 from envgen.rendered import RenderedFile, seal
@@ -85,6 +85,10 @@ def lock_images(
     kept = {base.image: base for base in current.bases if not upgrade}
     missing = sorted({official_python(spec), *wanted.values()} - kept.keys())
     mirrors = {**spec.network.registry_mirrors, **environment_mirrors()}
+    # Before the threads: finding uv reads sysconfig, which does not bear two readers at first.
+    versions = {
+        name: load_locker(name).probe_version() for name in {spec.images[n].locker for n in names}
+    }
     with _Interruptible(_PARALLEL) as pool:
         pinning = {
             image: pool.submit(pin_base, image, mirrors=mirrors, ca_certificates=ca)
@@ -92,11 +96,19 @@ def lock_images(
         }
         locking = {
             name: pool.submit(
-                _lock_image, _Job(loaded=loaded, name=name, upgrade=upgrade, read=read), report
+                _lock_image,
+                _Job(
+                    loaded=loaded,
+                    name=name,
+                    version=versions[spec.images[name].locker],
+                    upgrade=upgrade,
+                    read=read,
+                ),
+                report,
             )
             for name in names
         }
-        _gather([*pinning.values(), *locking.values()])
+        _gather([*pinning.values(), *locking.values()], loaded.file)
     pinned = {image: future.result() for image, future in pinning.items()}
     results = {name: future.result() for name, future in locking.items()}
     lock = Lock(
@@ -144,20 +156,30 @@ class _Interruptible(ThreadPoolExecutor):
         self.shutdown(wait=True)
 
 
-def _gather(futures: "Iterable[Future[Any]]") -> None:
-    """Wait for all and raise the problems of all that failed, under the first one's class."""
+def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
+    """Wait for all and raise the problems of all that failed, under the first one's class.
+
+    Problems with a key path but no file are the spec's: lockers do not know what it is called.
+    """
     failed = [error for future in futures if (error := future.exception())]
     known = [error for error in failed if isinstance(error, EnvgenError)]
     if len(known) < len(failed):
         raise next(error for error in failed if not isinstance(error, EnvgenError))
     if known:
-        problems = dict.fromkeys(problem for error in known for problem in error.problems)
+        problems = dict.fromkeys(
+            msgspec.structs.replace(problem, file=file)
+            if problem.key and not problem.file
+            else problem
+            for error in known
+            for problem in error.problems
+        )
         raise type(known[0])(*problems)
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
     loaded: LoadedSpec
     name: str
+    version: str
     upgrade: bool
     read: Read
 
@@ -166,26 +188,25 @@ def _lock_image(job: _Job, report: Callable[[str], None]) -> _LockedFiles:
     spec, image = job.loaded.spec, job.loaded.spec.images[job.name]
     request = make_request(spec, job.name)
     locker = load_locker(image.locker)
-    version = locker.probe_version()
-    report(f"locking {job.name} with {image.locker} {version}")
+    report(f"locking {job.name} with {image.locker} {job.version}")
     current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
     ca = find_ca_certificates(job.loaded)
     result = locker.lock(request, current=current, ca_certificates=ca)
     before = _read_package_tables(request, job.read)
     packages = fill_sizes(result.packages, _known_sizes(before), ca)
-    given = locker.render_input(request)
+    given = locker.render_inputs(request)
     layer = _render_layer(request, "packages", packages)
     return _LockedFiles(
         locked=LockedImage(
             base=choose_base(spec, image).image,
             locker=image.locker,
-            locker_version=version,
-            input_sha256=sha256(given.content),
+            locker_version=job.version,
+            input_sha256=hash_inputs(given),
             lock_sha256=sha256(result.native.content),
             frameworks={p.name: p.version for p in packages if p.name in FRAMEWORKS},
             layers=(_describe_layer("packages", packages, layer.content, request.platforms),),
         ),
-        files=(given, result.native, layer),
+        files=(*given, result.native, layer),
         changes=compare_packages(job.name, before, packages),
     )
 

@@ -1,12 +1,13 @@
 """Whether a lock still answers the spec: by hashes, without network, clock or locker."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from envgen.lock.model import Lock
 from envgen.lock.request import make_request
 from envgen.lockers import load_locker
 from envgen.plan.base import choose_base, official_python
+from envgen.rendered import RenderedFile
 from envgen.spec.model import Spec
 
 Read = Callable[[str], bytes | None]
@@ -15,6 +16,11 @@ Read = Callable[[str], bytes | None]
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def hash_inputs(files: Iterable[RenderedFile]) -> str:
+    """Return one SHA-256 for all of a locker's input files, their paths included."""
+    return sha256("".join(f"{sha256(file.content)}  {file.path}\n" for file in files).encode())
 
 
 def find_stale(spec: Spec, lock: Lock, read: Read) -> dict[str, str]:
@@ -32,7 +38,7 @@ def _why_stale(spec: Spec, lock: Lock, name: str, read: Read) -> str:
         return f"its locker was {locked.locker} and is {image.locker}"
     request = make_request(spec, name)
     locker = load_locker(image.locker)
-    if locked.input_sha256 != sha256(locker.render_input(request).content):
+    if locked.input_sha256 != hash_inputs(locker.render_inputs(request)):
         return "its dependencies, Python, platforms or index are not those that were locked"
     base = choose_base(spec, image).image
     if locked.base != base or not (lock.find_base(base) and lock.find_base(official_python(spec))):

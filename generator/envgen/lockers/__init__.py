@@ -58,8 +58,8 @@ class Locker(Protocol):
     NATIVE: str
     """The file name of its lock."""
 
-    def render_input(self, request: LockRequest) -> RenderedFile:
-        """Return the locker's own input file. Pure: its hash decides whether a lock is stale."""
+    def render_inputs(self, request: LockRequest) -> tuple[RenderedFile, ...]:
+        """Return the locker's own input files. Pure: their hash decides whether a lock is stale."""
 
     def probe_version(self) -> str:
         """Return the version of the program that `lock` will run."""

@@ -14,7 +14,7 @@ _MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _OLDEST_HOST: Final = (3, 11)
 
 
-def render_input(request: LockRequest) -> RenderedFile:
+def render_inputs(request: LockRequest) -> tuple[RenderedFile, ...]:
     """Return the pyproject.toml that uv locks.
 
     The image's Python stands in the markers and not in `requires-python`: uv refuses to lock with
@@ -48,7 +48,7 @@ def render_input(request: LockRequest) -> RenderedFile:
         "that runs uv."
     )
     body = tomli_w.dumps(document)
-    return RenderedFile(path=f"{request.folder}/pyproject.toml", content=seal(header, body))
+    return (RenderedFile(path=f"{request.folder}/pyproject.toml", content=seal(header, body)),)
 
 
 def probe_version() -> str:
@@ -64,5 +64,7 @@ def lock(
     """Run `uv lock` and return what it pinned."""
     from envgen.lockers import uv_program  # noqa: PLC0415 - checks never run uv
 
-    content = render_input(request).content
-    return uv_program.lock(request, content, current=current, ca_certificates=ca_certificates)
+    (project,) = render_inputs(request)
+    return uv_program.lock(
+        request, project.content, current=current, ca_certificates=ca_certificates
+    )

@@ -165,7 +165,10 @@ def explain_failure(image: str, stderr: str) -> EnvgenError:
     return ToolError.single("uv lock failed", key=key, why=_trim(stderr))
 
 
-_NOISE: Final = re.compile(r"Using CPython|hint: While the active Python|error: No solution found")
+_NOISE: Final = re.compile(
+    r"Using CPython|error: No solution found|hint: While the active Python"
+    r"|hint: The `requires-python` value"
+)
 _MOST_LINES: Final = 12
 
 

@@ -18,6 +18,9 @@ class Fault(NamedTuple):
     fix: str = ""
 
 
+_NEVER_COPIED = re.compile(r"(?<![^/])(?:\.git|\.env|__pycache__)(?![^/])|[^/]*\.pyc(?![^/])")
+"""What the ignore file of every image (templates/*/Dockerfile.dockerignore.j2) keeps out."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SIMPLE_REQUIREMENT = re.compile(
@@ -70,9 +73,9 @@ def check_package_name(text: str) -> Fault | None:
 
 
 def check_python_version(text: str) -> Fault | None:
-    if re.fullmatch(r"3\.\d{1,2}", text):
+    if re.fullmatch(r"3\.(?:0|[1-9][0-9]?)", text):
         return None
-    if re.fullmatch(r"3\.\d{1,2}\.\d+", text):
+    if re.fullmatch(r"3\.[0-9]{1,2}\.[0-9]+", text):
         return Fault(
             f"{text!r} names a patch level",
             why="the patch level comes with the base image, which is pinned by digest",
@@ -93,26 +96,29 @@ def check_requirement(text: str) -> Fault | None:
     """
     if _SIMPLE_REQUIREMENT.fullmatch(text):
         return None
-    fault = check_text(text)
-    return fault or _check_pep508(text)
+    return check_text(text) or _check_no_url(text) or _check_pep508(text)
+
+
+def _check_no_url(text: str) -> Fault | None:
+    if "://" not in text:
+        return None
+    return Fault(
+        f"{text!r} is a direct reference",
+        why="what a URL or a repository serves has no hash in the index",
+        fix="name a version of a package on the index, as 'torch>=2.9'",
+    )
 
 
 def _check_pep508(text: str) -> Fault | None:
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - see above
 
     try:
-        requirement = Requirement(text)
+        Requirement(text)
     except InvalidRequirement as error:
         return Fault(
             f"{text!r} is not a PEP 508 requirement",
             why=str(error).splitlines()[0],
             fix="as 'torch>=2.9,<2.11', 'uvicorn[standard]' or 'numpy; python_version < \"3.13\"'",
-        )
-    if requirement.url:
-        return Fault(
-            f"{text!r} is a direct reference",
-            why="what a URL or a repository serves has no hash in the index",
-            fix=f"name a version, as '{requirement.name}>=1'",
         )
     return None
 
@@ -155,6 +161,13 @@ def check_copy_path(text: str) -> Fault | None:
             why="a build sees only the spec's folder",
             fix="write the path without `.` and `..`",
         )
+    hidden = _NEVER_COPIED.search(text)
+    if hidden:
+        return Fault(
+            f"{text!r} is never let into a build",
+            why=f"{hidden[0]} holds secrets, history or files that Python makes itself",
+            fix="give a configuration file another name, and secrets at run time",
+        )
     special = re.search(r"[*?\[\]\\$'\"<]", text)
     if special:
         return Fault(
@@ -163,6 +176,18 @@ def check_copy_path(text: str) -> Fault | None:
             fix="name the file or the folder that it is in",
         )
     return None
+
+
+def check_image_path(text: str) -> Fault | None:
+    """Refuse what is not a folder below `/` in the image."""
+    parts = text.split("/")
+    if re.fullmatch(r"(?:/[A-Za-z0-9._-]+)+", text) and not {".", ".."} & set(parts):
+        return None
+    return Fault(
+        f"{text!r} is not an absolute path of plain words",
+        why="it is written into paths of the image, unquoted",
+        fix='letters, digits, ".", "_" and "-" between slashes, as "/app"',
+    )
 
 
 def check_file_path(text: str) -> Fault | None:
@@ -181,9 +206,9 @@ def check_variable_name(text: str) -> Fault | None:
 
 def check_index_url(text: str) -> Fault | None:
     """Refuse URLs that are not an index's, and every URL that carries a credential."""
-    if re.search(r"//[^/]*@", text):
+    if "@" in text or "?" in text:
         return Fault(
-            "carries a user name or a password",
+            "carries a login or a token",
             why="the spec is committed, and the index's address is written into locks",
             fix="set ENVGEN_INDEX_USERNAME and ENVGEN_INDEX_PASSWORD and write the address alone",
         )
@@ -195,7 +220,8 @@ def check_index_url(text: str) -> Fault | None:
 
 
 def check_registry_host(text: str) -> Fault | None:
-    if re.fullmatch(r"[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[a-z0-9._/-]+)?", text):
+    host = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+    if re.fullmatch(rf"{host}(?:/[a-z0-9](?:[a-z0-9._/-]*[a-z0-9])?)?", text):
         return None
     return Fault(
         f"{text.rpartition('@')[2]!r} is not a registry's host",
@@ -205,13 +231,23 @@ def check_registry_host(text: str) -> Fault | None:
 
 
 def check_moment(text: str) -> Fault | None:
-    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
-        return None
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", text):
+        return _check_calendar(text)
     return Fault(
         f"{text!r} is not a moment in UTC",
         why="a bare date means its end, in a time zone that nobody wrote down",
         fix='as "2026-11-01T00:00:00Z"',
     )
+
+
+def _check_calendar(text: str) -> Fault | None:
+    from datetime import datetime  # noqa: PLC0415 - rarely needed
+
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        return Fault(f"{text!r} is on no calendar", why=str(error))
+    return None
 
 
 def check_preset(text: str) -> Fault | None:
@@ -233,6 +269,7 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "package-name": check_package_name,
     "base": check_base,
     "copy-path": check_copy_path,
+    "image-path": check_image_path,
     "file-path": check_file_path,
     "variable-name": check_variable_name,
     "index-url": check_index_url,

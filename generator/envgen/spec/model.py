@@ -28,6 +28,7 @@ Requirement = Annotated[str, Meta(extra={"form": "requirement"})]
 PackageName = Annotated[str, Meta(extra={"form": "package-name"})]
 Base = Annotated[str, Meta(extra={"form": "base"})]
 CopyPath = Annotated[str, Meta(extra={"form": "copy-path"})]
+ImagePath = Annotated[str, Meta(extra={"form": "image-path"})]
 FilePath = Annotated[str, Meta(extra={"form": "file-path"})]
 VariableName = Annotated[str, Meta(extra={"form": "variable-name"})]
 IndexUrl = Annotated[str, Meta(extra={"form": "index-url"})]
@@ -141,11 +142,7 @@ class Image(_Table, frozen=True, kw_only=True):
         ),
     ] = msgspec.field(default=(), name="copy")
     workdir: Annotated[
-        Text,
-        Meta(
-            description="The folder of the application in the image.",
-            pattern=r"^/[A-Za-z0-9._/-]+$",
-        ),
+        ImagePath, Meta(description="The folder of the application in the image.")
     ] = "/app"
     command: Annotated[
         tuple[Text, ...],

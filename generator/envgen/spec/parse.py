@@ -1,6 +1,7 @@
 """From a TOML document to a `Spec`, with every fault of the document found in one pass."""
 
 import functools
+import json
 import re
 import types
 from collections.abc import Iterable
@@ -177,7 +178,17 @@ def _missing(field: msgspec.structs.FieldInfo) -> Fault:
 
 
 def _wrong_type(value: Any, expected: str) -> Fault:  # noqa: ANN401
-    return Fault(f"is {_describe(value)}, not {expected}", fix=f"write {expected}")
+    match expected, value:
+        case "a string", int() | float():
+            fix = f'write "{str(value).lower() if isinstance(value, bool) else value}"'
+        case "an integer", str() if value.isdecimal():
+            fix = f"write {int(value)}"
+        case "a list", str():
+            words = ", ".join(json.dumps(word, ensure_ascii=False) for word in value.split())
+            fix = f"write [{words}]"
+        case _:
+            fix = f"write {expected}"
+    return Fault(f"is {_describe(value)}, not {expected}", fix=fix)
 
 
 def _describe(value: Any) -> str:  # noqa: ANN401

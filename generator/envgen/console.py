@@ -15,7 +15,7 @@ class Console:
 
     Args:
         as_json: Results and errors become JSON on standard output.
-        quiet: Nothing but results, warnings and errors is written.
+        quiet: Nothing is written but what was asked for, warnings and errors.
         verbose: The programs that are run are shown, and what they said.
 
     """
@@ -34,6 +34,11 @@ class Console:
         elif text:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+    def summary(self, text: str, data: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Write how a command that changes files went; `quiet` leaves it out."""
+        if self.as_json or not self.quiet:
+            self.result(text, data)
 
     def note(self, text: str) -> None:
         """Write what is good to know."""

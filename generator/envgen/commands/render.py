@@ -25,10 +25,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         current = prepare(opened, arguments, console)
         written = write_project(current, force=arguments.force)
     report_changes(current, console)
-    names = ", ".join(current.images)
-    summary = f"{names}: {len(written)} file{'' if len(written) == 1 else 's'} written"
-    console.result(
-        summary if written else f"{names}: up to date",
+    count = f"{len(written)} file{'' if len(written) == 1 else 's'} written"
+    console.summary(
+        f"{_name(current)}: {count if written else 'up to date'}",
         {"images": list(current.images), "written": written},
     )
     return 0
@@ -78,11 +77,17 @@ def _check(opened: Project, console: Console, *, frozen: bool) -> int:
     differences = output.compare(files, opened.root)
     if differences:
         raise StaleError(*(_tell(difference) for difference in differences))
-    console.result(
-        f"{', '.join(opened.images)}: up to date",
+    console.summary(
+        f"{_name(opened)}: up to date",
         {"images": list(opened.images), "files": len(files)},
     )
     return 0
+
+
+def _name(project: Project) -> str:
+    """Return the names of a project's images, or how many they are where the line would be long."""
+    images = project.images
+    return ", ".join(images) if len(images) <= 5 else f"{len(images)} images"
 
 
 def _tell(difference: Difference) -> Problem:

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -91,25 +91,48 @@ def write(files: Iterable[RenderedFile], root: Path) -> None:
     """Write files so that after an error or Ctrl-C all are the old ones, else all the new ones.
 
     Every file is first written beside its place and flushed to the disk; then all are moved into
-    place while signals wait. A crash of the machine in that moment can leave a mixture, each file
-    of which is whole; `render --check` finds it.
+    place while signals wait. A signal that came meanwhile takes all of them back. A crash of the
+    machine in that moment can leave a mixture, each file of which is whole; `render --check` finds
+    it.
+
+    A symbolic link is replaced, not followed: it may lead out of the project.
 
     Raises:
         StorageError: A folder cannot be made or a file cannot be written.
 
     """
-    with contextlib.ExitStack() as undo:
-        staged = [(_stage(file, root, undo), root / file.path) for file in files]
-        with _signals_wait():
-            _move_all(staged, undo)
-            undo.pop_all()
+    with contextlib.ExitStack() as staging:
+        moves = [_stage(file, root, staging) for file in files]
+        # On the way out the last comes first: files are put back before the old ones are forgotten.
+        with (
+            _signals_wait() as came,
+            contextlib.ExitStack() as aside,
+            contextlib.ExitStack() as undo,
+        ):
+            for move in moves:
+                _move(move, undo, aside)
+            if not came:
+                undo.pop_all()
+                staging.pop_all()
 
 
-def _stage(file: RenderedFile, root: Path, undo: contextlib.ExitStack) -> Path:
+class _Move(NamedTuple):
+    """A written file on its way to its place."""
+
+    path: str
+    staged: Path
+    target: Path
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.envgen")
+
+
+def _stage(file: RenderedFile, root: Path, undo: contextlib.ExitStack) -> _Move:
     target = root / file.path
     try:
         _make_folders(target.parent, undo)
-        staged = target.with_name(f".{target.name}.{os.urandom(4).hex()}.envgen")
+        staged = _beside(target)
         undo.callback(staged.unlink, missing_ok=True)
         with staged.open("xb") as stream:
             stream.write(file.content)
@@ -119,15 +142,16 @@ def _stage(file: RenderedFile, root: Path, undo: contextlib.ExitStack) -> Path:
             staged.chmod(target.stat().st_mode & 0o7777)
     except OSError as error:
         raise _storage_error(file.path, "cannot be written", error) from error
-    return staged
+    return _Move(file.path, staged, target)
 
 
 def _make_folders(folder: Path, undo: contextlib.ExitStack) -> None:
     if folder.is_dir():
         return
     _make_folders(folder.parent, undo)
-    folder.mkdir(exist_ok=True)
+    # First, so that Ctrl-C between the two leaves nothing.
     undo.callback(_remove_if_empty, folder)
+    folder.mkdir(exist_ok=True)
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -135,32 +159,58 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _move_all(staged: list[tuple[Path, Path]], undo: contextlib.ExitStack) -> None:
-    for source, target in staged:
-        try:
-            old = target.read_bytes() if target.exists() else None
-            source.replace(target)
-        except OSError as error:
-            raise _storage_error(target.name, "cannot be replaced", error) from error
-        if old is None:
-            undo.callback(target.unlink, missing_ok=True)
-        else:
-            undo.callback(target.write_bytes, old)
+def _move(move: _Move, undo: contextlib.ExitStack, aside: contextlib.ExitStack) -> None:
+    """Put a file in its place; `undo` puts the old one back, `aside` forgets the old one."""
+    old = _beside(move.target)
+    aside.callback(_remove, old)
+    try:
+        there = _keep(move.target, old)
+        move.staged.replace(move.target)
+    except OSError as error:
+        raise _storage_error(move.path, "cannot be replaced", error) from error
+    if there:
+        undo.callback(old.replace, move.target)
+    else:
+        undo.callback(move.target.unlink, missing_ok=True)
+
+
+def _keep(target: Path, old: Path) -> bool:
+    """Keep a file under a second name, so that putting it back needs no space on the disk.
+
+    Returns:
+        Whether there was a file.
+
+    """
+    try:
+        os.link(target, old, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except (OSError, NotImplementedError):
+        # Not every file system has hard links, and some refuse those to other people's files.
+        import shutil  # noqa: PLC0415 - rarely needed
+
+        shutil.copy2(target, old, follow_symlinks=False)
+    return True
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 _WAITING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Hold Ctrl-C back for the moment that moving files takes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _signals_wait() -> Iterator[list[int]]:
+    """Hold Ctrl-C back for the moment that moving files takes; yield the signals that came."""
     came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
     old = {number: signal.signal(number, lambda got, _: came.append(got)) for number in _WAITING}
     try:
-        yield
+        yield came
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

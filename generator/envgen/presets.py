@@ -38,5 +38,6 @@ def apply_preset(image: dict[str, Any]) -> dict[str, Any]:
     for key in _ADDED:
         own = image.get(key, [])
         if isinstance(own, list):
-            merged[key] = [*preset.get(key, []), *own]
+            # The spec's own come first, so that messages count them as the file does.
+            merged[key] = [*own, *preset.get(key, [])]
     return merged

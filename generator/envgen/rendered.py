@@ -26,17 +26,17 @@ class RenderedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(header: str, body: str) -> bytes:
-    """Return a generated text: its header lines, the checksum of its body, and the body.
+    """Return a generated text: its header lines, the checksum of all the rest, and the body.
 
     Args:
         header: Lines without `# `, each of which becomes a comment.
         body: The text, which ends in a newline.
 
     """
-    comment = "".join(f"# {line}\n" for line in header.splitlines())
+    comment = "".join(f"# {line}\n" for line in header.splitlines()).encode()
     encoded = body.encode()
-    digest = hashlib.sha256(encoded).hexdigest()
-    return b"".join((comment.encode(), f"# sha256:{digest}\n".encode(), encoded))
+    digest = hashlib.sha256(comment + encoded).hexdigest()
+    return b"".join((comment, f"# sha256:{digest}\n".encode(), encoded))
 
 
 def is_untouched(content: bytes) -> bool:
@@ -45,4 +45,6 @@ def is_untouched(content: bytes) -> bool:
     found = _SEAL.search(content)
     if found is None:
         return False
-    return hashlib.sha256(content[found.end() :]).hexdigest().encode() == found[1]
+    # What stands above the seal counts too: a line that a person puts first is an edit.
+    rest = content[: found.start()] + content[found.end() :]
+    return hashlib.sha256(rest).hexdigest().encode() == found[1]

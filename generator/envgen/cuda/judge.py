@@ -2,9 +2,18 @@
 
 import msgspec
 
-from envgen.cuda import rules
+from envgen.cuda.describe import describe_driver, describe_gpu
+from envgen.cuda.forward_compat import Loaded, loaded_driver
+from envgen.cuda.gpu_code import (
+    code_covers_gpu,
+    cudnn_covers_gpu,
+    driver_compiles_ptx,
+    needs_compiler,
+)
+from envgen.cuda.hook import hook_lets_it_start
 from envgen.cuda.host import Gpu, Host
 from envgen.cuda.requirement import Component, Requirement
+from envgen.cuda.rules import driver_drives_gpu, driver_support, runtime_fits
 from envgen.cuda.verdict import Outcome, Verdict
 
 _SEVERITY = {Outcome.RUNS: 0, Outcome.UNKNOWN: 1, Outcome.FAILS: 2}
@@ -35,21 +44,20 @@ def _without_gpu(requirement: Requirement, host: Host) -> Verdict | None:
     return Verdict(
         outcome=Outcome.RUNS,
         need="no GPU: nothing in it uses CUDA",
-        have=rules.describe_driver(host),
+        have=describe_driver(host),
         rule="no_cuda",
         notes=requirement.notes,
     )
 
 
 def _objection(requirement: Requirement, host: Host, gpu: Gpu) -> Verdict:
-    before = (
-        rules.driver_is_there(host)
-        or rules.driver_drives_gpu(host, gpu)
-        or rules.hook_lets_it_start(requirement, host, gpu)
-    )
+    support = driver_support(host)
+    if isinstance(support, Verdict):
+        return support
+    before = driver_drives_gpu(host, gpu) or hook_lets_it_start(requirement, host, gpu)
     if before:
         return before
-    loaded = rules.loaded_driver(requirement, host, gpu)
+    loaded = loaded_driver(requirement, host, gpu, support)
     if isinstance(loaded, Verdict):
         return loaded
     return _component_objection(requirement, host, gpu, loaded) or _runs(
@@ -58,19 +66,19 @@ def _objection(requirement: Requirement, host: Host, gpu: Gpu) -> Verdict:
 
 
 def _component_objection(
-    requirement: Requirement, host: Host, gpu: Gpu, loaded: rules.Loaded
+    requirement: Requirement, host: Host, gpu: Gpu, loaded: Loaded
 ) -> Verdict | None:
     """Return the first failure of any component, else what is not known of one."""
     parts = requirement.components
-    found = [rules.runtime_fits(part, host, loaded) for part in parts]
-    found += [rules.code_covers_gpu(part, gpu) for part in parts]
-    found += [rules.driver_compiles_ptx(part, gpu, loaded, host) for part in parts]
-    found.append(rules.cudnn_covers_gpu(requirement, gpu))
+    found = [runtime_fits(part, host, loaded) for part in parts]
+    found += [code_covers_gpu(part, gpu) for part in parts]
+    found += [driver_compiles_ptx(part, gpu, loaded, host) for part in parts]
+    found.append(cudnn_covers_gpu(requirement, gpu))
     objections = [verdict for verdict in found if verdict]
     return max(objections, key=lambda verdict: _SEVERITY[verdict.outcome], default=None)
 
 
-def _runs(requirement: Requirement, host: Host, gpu: Gpu, loaded: rules.Loaded) -> Verdict:
+def _runs(requirement: Requirement, host: Host, gpu: Gpu, loaded: Loaded) -> Verdict:
     cuda = requirement.cuda
     own = ", through the image's own driver library" if loaded.from_image else ""
     notes = [*requirement.notes]
@@ -79,18 +87,18 @@ def _runs(requirement: Requirement, host: Host, gpu: Gpu, loaded: rules.Loaded) 
     return Verdict(
         outcome=Outcome.RUNS,
         need=f"CUDA {cuda}" if cuda else "no particular CUDA",
-        have=f"{rules.describe_driver(host)}{own} on {rules.describe_gpu(gpu)}",
+        have=f"{describe_driver(host)}{own} on {describe_gpu(gpu)}",
         rule="all",
         notes=tuple(notes),
     )
 
 
-def _notes(part: Component, gpu: Gpu, loaded: rules.Loaded) -> list[str]:
+def _notes(part: Component, gpu: Gpu, loaded: Loaded) -> list[str]:
     notes = [part.note] if part.note else []
     if not part.builds:
         notes.append(f"the kernels of {part.name} are not in the tables; its toolkit can make them")
     if part.cuda and part.cuda.release > loaded.support.low:
         notes.append(f"{part.name} runs by minor-version compatibility")
-    if part.builds and rules.needs_compiler(part, gpu) and not part.ptx_at_runtime:
+    if part.builds and needs_compiler(part, gpu) and not part.ptx_at_runtime:
         notes.append(f"{part.name} has no finished code for this GPU: the first start compiles")
     return notes

@@ -11,14 +11,16 @@ host counts as fulfilled.
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from envgen.cuda.version import Version, parse_version
 
-_CONDITION: Final = re.compile(r"(?P<property>[^<>=!]+)(?P<operator>[<>=!]+)(?P<value>.+)", re.S)
-_OPERATORS: Final[Mapping[str, Callable[[object, object], bool]]] = {
+_CONDITION: Final = re.compile(
+    r"(?P<property>[^<>=!]+)(?P<operator>[<>=!]+)(?P<value>.+)", re.DOTALL
+)
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "!": operator.ne,  # the hook compares only as many characters as are written
@@ -68,7 +70,9 @@ def evaluate(expression: str, facts: HostFacts) -> Evaluation:
                 break
     except _MistakeError as error:
         return Evaluation(holds=False, mistake=str(error))
-    return Evaluation(holds=holds, unsatisfied="" if holds else expression.split(" ")[0])
+    return Evaluation(
+        holds=holds, unsatisfied="" if holds else expression.split(" ", maxsplit=1)[0]
+    )
 
 
 def split_alternatives(expression: str) -> Iterator[tuple[str, ...]]:

@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     verified: bool
 
 
-class Toolkit(Row):
+class Toolkit(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A CUDA release and the driver it came with; an empty driver is not known or not bundled."""
 
     version: str
@@ -35,7 +35,7 @@ class Toolkit(Row):
     windows_driver: str
 
 
-class MinorCompatibility(Row):
+class MinorCompatibility(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The oldest driver on which everything built with a major version runs."""
 
     major: int
@@ -43,14 +43,14 @@ class MinorCompatibility(Row):
     windows_driver: str
 
 
-class Branch(Row):
+class Branch(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A driver branch and the newest CUDA that it supports."""
 
     branch: int
     cuda: str
 
 
-class CompatPackage(Row):
+class CompatPackage(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A forward-compatibility package, its own driver branch, and the branches it works on."""
 
     cuda: str
@@ -58,7 +58,7 @@ class CompatPackage(Row):
     branches: tuple[int, ...]
 
 
-class Architecture(Row):
+class Architecture(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A GPU architecture; empty or 0 means no limit known."""
 
     capability: str
@@ -70,7 +70,7 @@ class Architecture(Row):
     integrated: bool
 
 
-class GpuModel(Row):
+class GpuModel(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A GPU as a user would name it."""
 
     name: str
@@ -78,7 +78,7 @@ class GpuModel(Row):
     category: Category
 
 
-class KernelRow(Row):
+class KernelRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The GPU code of one build of a package."""
 
     package: str
@@ -89,7 +89,7 @@ class KernelRow(Row):
     ptx: tuple[str, ...]
 
 
-class Label(Row):
+class Label(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One edition of the NVIDIA_REQUIRE_CUDA of nvidia/cuda images."""
 
     cuda: str
@@ -97,17 +97,17 @@ class Label(Row):
     allow: dict[str, tuple[str, ...]]
 
 
-class ImageFamily(Row):
+class ImageFamily(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an image's name says about it."""
 
     pattern: str
     versions: str
-    label: Literal["full", "exact", "loose", "none"]
+    label: Literal["newest", "any", "exact", "loose", "none"]
     compat: CompatLoading
     software: str
 
 
-class Software(Row):
+class Software(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A program that compiles GPU code at run time, or whose kernels follow from its toolkit."""
 
     name: str
@@ -116,7 +116,7 @@ class Software(Row):
     kernels: str
 
 
-class DefaultTarget(Row):
+class DefaultTarget(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a build contains when nobody names an architecture."""
 
     name: str
@@ -125,7 +125,7 @@ class DefaultTarget(Row):
     ptx: tuple[str, ...]
 
 
-class CudnnRow(Row):
+class CudnnRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From which cuDNN on, for which CUDA major version, which GPUs are served."""
 
     first: str

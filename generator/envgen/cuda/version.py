@@ -13,7 +13,6 @@ Capability = tuple[int, int]
 """A compute capability: (8, 6) is what NVIDIA writes as 8.6 and compilers as sm_86."""
 
 
-@functools.total_ordering
 class Version(msgspec.Struct, frozen=True, eq=False):
     """A dotted version such as `535.129.03` or `12.8`; trailing zeros do not count.
 
@@ -31,6 +30,15 @@ class Version(msgspec.Struct, frozen=True, eq=False):
 
     def __lt__(self, other: "Version") -> bool:
         return self.parts < other.parts
+
+    def __le__(self, other: "Version") -> bool:
+        return self.parts <= other.parts
+
+    def __gt__(self, other: "Version") -> bool:
+        return self.parts > other.parts
+
+    def __ge__(self, other: "Version") -> bool:
+        return self.parts >= other.parts
 
     def __hash__(self) -> int:
         return hash(self.parts)
@@ -67,12 +75,17 @@ def parse_version(text: str) -> Version:
         ValueError: The text is not digits and dots.
 
     """
-    if not _PATTERN.fullmatch(text):
+    if not is_version(text):
         raise ValueError(f"{text!r} is not a version")
     parts = [int(number) for number in text.split(".")]
     while parts and parts[-1] == 0:
         parts.pop()
     return Version(text, tuple(parts))
+
+
+def is_version(text: str) -> bool:
+    """Return whether a text is a version and nothing else."""
+    return _PATTERN.fullmatch(text) is not None
 
 
 def find_version(text: str) -> Version | None:

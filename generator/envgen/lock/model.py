@@ -2,16 +2,25 @@
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from envgen.errors import LockError
 
+_Word = Annotated[str, msgspec.Meta(pattern=r"^\S+\Z")]
+_Digest = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})\Z"),
+]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_LayerName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")]
+
 LOCK_FILE: Final = "envgen.lock"
 FORMAT: Final = 1
 
 
+# What a lock holds is written into Dockerfiles, so a damaged one must not be able to add lines.
 class _Row(
     msgspec.Struct,
     frozen=True,
@@ -34,18 +43,18 @@ class LockedBase(_Row, frozen=True, kw_only=True):
 
     """
 
-    image: str
-    digest: str
-    platforms: tuple[str, ...] = ()
+    image: _Word
+    digest: _Digest
+    platforms: tuple[_Word, ...] = ()
     origin: str
 
 
 class LockedTool(_Row, frozen=True, kw_only=True):
     """A program that image builds run, pinned by the hash of its wheel for each platform."""
 
-    name: str
-    version: str
-    sha256: dict[str, str]
+    name: _Word
+    version: _Word
+    sha256: dict[_Word, _Sha256]
 
 
 class LockedLayer(_Row, frozen=True, kw_only=True):
@@ -60,11 +69,26 @@ class LockedLayer(_Row, frozen=True, kw_only=True):
 
     """
 
-    name: str
-    sha256: str
+    name: _LayerName
+    sha256: _Sha256
     packages: int
-    download_bytes: dict[str, int]
+    download_bytes: dict[_Word, int]
     unknown_sizes: int = 0
+
+
+class LockedGpuCode(_Row, frozen=True, kw_only=True):
+    """A locked package that holds code for GPUs.
+
+    Attributes:
+        package: Its name.
+        version: Its version, the local part included.
+        cuda: The CUDA release that it uses, as `12.8`; empty where nothing tells.
+
+    """
+
+    package: str
+    version: str
+    cuda: str
 
 
 class LockedImage(_Row, frozen=True, kw_only=True):
@@ -78,22 +102,34 @@ class LockedImage(_Row, frozen=True, kw_only=True):
         lock_sha256: Of the locker's own lock file.
         frameworks: Versions of the frameworks that decisions depend on, by package name.
         layers: In the order in which images stack them.
+        gpu_code: What decides on which drivers and GPUs the image runs; empty without CUDA.
 
     """
 
-    base: str
-    locker: str
-    locker_version: str
-    input_sha256: str
-    lock_sha256: str
-    frameworks: dict[str, str]
+    base: _Word
+    locker: _Word
+    locker_version: _Word
+    input_sha256: _Sha256
+    lock_sha256: _Sha256
+    frameworks: dict[_Word, _Word]
     layers: tuple[LockedLayer, ...]
+    gpu_code: tuple[LockedGpuCode, ...] = ()
 
 
 class Lock(_Row, frozen=True, kw_only=True):
-    """Everything that came from outside, pinned."""
+    """Everything that came from outside, pinned.
+
+    Attributes:
+        format: The version of the file's format.
+        agree: What the images were held to the same version of, as the spec had it.
+        bases: The base images.
+        tools: What image builds run.
+        images: By name.
+
+    """
 
     format: int
+    agree: tuple[_Word, ...] = ()
     bases: tuple[LockedBase, ...]
     tools: tuple[LockedTool, ...]
     images: dict[str, LockedImage]
@@ -120,7 +156,8 @@ def read_lock(content: bytes) -> Lock:
     fix = "run `python -m envgen lock` to make a new one"
     try:
         document = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # TOMLDecodeError and UnicodeDecodeError are ValueErrors, and so is an integer beyond limits.
+    except (ValueError, RecursionError) as error:
         if b"<<<<<<< " in content:
             raise LockError.single("has conflict markers", file=LOCK_FILE, fix=fix) from error
         raise LockError.single("is not TOML", file=LOCK_FILE, why=str(error), fix=fix) from error

@@ -189,5 +189,5 @@ def _artifact_row(artifact: Artifact) -> str:
 
 
 def _quote(text: str) -> str:
-    """Return a TOML basic string: JSON's escapes are among TOML's."""
-    return json.dumps(text, ensure_ascii=False)
+    """Return a TOML basic string: JSON's escapes are among TOML's, which also wants DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,6 +13,7 @@ from envgen import process
 from envgen.errors import EnvgenError, ToolError
 from envgen.lock.bases import check_platforms, pin_base
 from envgen.lock.changes import Change, compare_packages
+from envgen.lock.gpu_code import read_gpu_code
 from envgen.lock.model import (
     FORMAT,
     LOCK_FILE,
@@ -205,6 +206,7 @@ def _lock_image(job: _Job, report: Callable[[str], None]) -> _LockedFiles:
             lock_sha256=sha256(result.native.content),
             frameworks={p.name: p.version for p in packages if p.name in FRAMEWORKS},
             layers=(_describe_layer("packages", packages, layer.content, request.platforms),),
+            gpu_code=read_gpu_code(job.name, packages, wants_gpu=image.gpu is not None),
         ),
         files=(*given, result.native, layer),
         changes=compare_packages(job.name, before, packages),

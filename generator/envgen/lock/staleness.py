@@ -23,6 +23,11 @@ def hash_inputs(files: Iterable[RenderedFile]) -> str:
     return sha256("".join(f"{sha256(file.content)}  {file.path}\n" for file in files).encode())
 
 
+def _sha256_as_committed(content: bytes) -> str:
+    """Return the hash of a text file, whatever line endings its checkout has."""
+    return sha256(content.replace(b"\r\n", b"\n"))
+
+
 def find_stale(spec: Spec, lock: Lock, read: Read) -> dict[str, str]:
     """Return the images whose lock has to be made again, each with the reason."""
     reasons = {name: _why_stale(spec, lock, name, read) for name in spec.images}
@@ -36,6 +41,8 @@ def _why_stale(spec: Spec, lock: Lock, name: str, read: Read) -> str:
     image = spec.images[name]
     if locked.locker != image.locker:
         return f"its locker was {locked.locker} and is {image.locker}"
+    if set(lock.agree) != set(spec.project.agree):
+        return "the packages that images agree on are not those of the lock"
     request = make_request(spec, name)
     locker = load_locker(image.locker)
     if locked.input_sha256 != hash_inputs(locker.render_inputs(request)):
@@ -44,11 +51,11 @@ def _why_stale(spec: Spec, lock: Lock, name: str, read: Read) -> str:
     if locked.base != base or not (lock.find_base(base) and lock.find_base(official_python(spec))):
         return "its base image is not the one that was locked"
     native = read(f"{request.folder}/{locker.NATIVE}")
-    if native is None or locked.lock_sha256 != sha256(native):
+    if native is None or locked.lock_sha256 != _sha256_as_committed(native):
         return f"{locker.NATIVE} is {'missing' if native is None else 'not the one that was read'}"
     for layer in locked.layers:
         content = read(f"{request.folder}/pylock.{layer.name}.toml")
-        if content is None or layer.sha256 != sha256(content):
+        if content is None or layer.sha256 != _sha256_as_committed(content):
             state = "missing" if content is None else "not the one that was written"
             return f"pylock.{layer.name}.toml is {state}"
     return ""

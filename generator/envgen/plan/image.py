@@ -1,11 +1,20 @@
 """From spec and lock to a plan: what each image will be, and why."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from envgen.lock.model import Lock, LockedImage, LockedLayer
-from envgen.lock.request import image_folder, image_platforms, make_request
-from envgen.plan.base import choose_base, official_python
-from envgen.plan.model import Base, Decision, HealthCheck, ImagePlan, Layer, Plan
+from envgen.lock.model import Lock, LockedImage, LockedLayer, LockedTool
+from envgen.lock.request import image_platforms, make_request
+from envgen.plan.base import official_python
+from envgen.plan.decisions import (
+    describe_layer,
+    explain_image,
+    image_determinism,
+    locked_base,
+    not_locked,
+)
+from envgen.plan.determinism import plan_determinism
+from envgen.plan.model import Base, HealthCheck, ImagePlan, Layer, Plan
 from envgen.spec.model import Image, Spec
 
 RUNTIME_FOLDER: Final = "/opt/envgen"
@@ -13,25 +22,36 @@ VENV: Final = "/opt/venv"
 
 
 def make_plan(spec: Spec, lock: Lock, *, spec_file: str) -> Plan:
-    """Return every decision for every image that the lock holds, in the spec's order."""
+    """Return every decision for every image that the lock holds, in the spec's order.
+
+    Raises:
+        LockError: The lock lacks what the spec needs, as a stale one may that nobody checked, or
+            cannot serve the GPUs that the spec declares.
+
+    """
     return Plan(
         epoch=spec.epoch,
         spec_file=spec_file,
         images=tuple(
-            _plan_image(spec, lock, name, lock.images[name])
+            _plan_image(spec, lock, name, lock.images[name], spec_file)
             for name in spec.images
             if name in lock.images
         ),
     )
 
 
-def _plan_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> ImagePlan:
+def _plan_image(
+    spec: Spec, lock: Lock, name: str, locked: LockedImage, spec_file: str
+) -> ImagePlan:
     image = spec.images[name]
+    if image.gpu is not None:
+        from envgen.plan.gpu import require_served  # noqa: PLC0415 - reads the CUDA tables
+
+        require_served(spec, name, locked, spec_file=spec_file)
     base = _pinned(spec, lock, locked.base)
     builder = _pinned(spec, lock, official_python(spec))
     request = make_request(spec, name)
-    uv = lock.find_tool("uv")
-    assert uv is not None  # noqa: S101 - `lock` always writes it
+    uv = _uv(lock, request.platforms)
     hashes = sorted({uv.sha256[platform] for platform in request.platforms})
     health = _plan_health(spec, image)
     return ImagePlan(
@@ -51,18 +71,24 @@ def _plan_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> Image
         workdir=image.workdir,
         command=image.command,
         ports=() if image.port is None else (image.port,),
-        env=_plan_env(spec, image),
+        env=_plan_env(spec, name, locked),
         labels=_plan_labels(spec, name, base, locked),
         health=health,
         certificates=spec.network.ca_certificates is not None,
         index=request.index,
-        decisions=_explain(spec, lock, name, locked),
+        decisions=explain_image(spec, lock, name, locked),
     )
 
 
+def _uv(lock: Lock, platforms: Iterable[str]) -> LockedTool:
+    uv = lock.find_tool("uv")
+    if uv is None or not set(platforms) <= uv.sha256.keys():
+        raise not_locked(f"a uv for {' and '.join(platforms)}")
+    return uv
+
+
 def _pinned(spec: Spec, lock: Lock, name: str) -> Base:
-    locked = lock.find_base(name)
-    assert locked is not None  # noqa: S101 - a lock without it is stale, and is made again
+    locked = locked_base(lock, name)
     registry, _, path = locked.image.partition("/")
     host = spec.network.registry_mirrors.get(registry, registry)
     bare = path.partition("@")[0]
@@ -82,18 +108,6 @@ def _plan_layer(folder: str, layer: LockedLayer) -> Layer:
     )
 
 
-def describe_layer(layer: LockedLayer) -> str:
-    """Return how many packages a layer has and what they weigh on the wire, in words."""
-    count = f"{layer.packages} package{'' if layer.packages == 1 else 's'}"
-    if layer.unknown_sizes:
-        return count
-    sizes = [
-        f"{size / 1e6:.1f} MB" + (f" on {platform}" if len(layer.download_bytes) > 1 else "")
-        for platform, size in layer.download_bytes.items()
-    ]
-    return f"{count}, {' and '.join(sizes)} to download" if sizes else count
-
-
 def _plan_build_options(image: Image, index: str) -> tuple[str, ...]:
     """Return what uv may build: nothing, or what the lock has as a source archive."""
     if not image.allow_source:
@@ -101,25 +115,27 @@ def _plan_build_options(image: Image, index: str) -> tuple[str, ...]:
     return (f"--default-index={index}",) if index else ()
 
 
-def _determinism(spec: Spec, image: Image) -> str:
-    return image.determinism or spec.defaults.determinism
-
-
 def _plan_health(spec: Spec, image: Image) -> tuple[HealthCheck, ...]:
-    if _determinism(spec, image) == "off":
+    if image_determinism(spec, image) == "off":
         return ()
     listening = () if image.port is None else ("--port", str(image.port))
     command = (f"{VENV}/bin/python", f"{RUNTIME_FOLDER}/envgen_runtime", "probe", *listening)
     return (
-        HealthCheck(command=command, interval_s=10, timeout_s=130, start_period_s=130, retries=3),
+        HealthCheck(command=command, interval_s=10, timeout_s=30, start_period_s=130, retries=3),
     )
 
 
-def _plan_env(spec: Spec, image: Image) -> tuple[tuple[str, str], ...]:
+def _plan_env(spec: Spec, name: str, locked: LockedImage) -> tuple[tuple[str, str], ...]:
+    image = spec.images[name]
     own = {"VIRTUAL_ENV": VENV, "PYTHONUNBUFFERED": "1"}
-    if _determinism(spec, image) != "off":
-        own["ENVGEN_SELFTEST"] = _determinism(spec, image)
-        own["PYTHONPATH"] = RUNTIME_FOLDER
+    if image.gpu is not None:
+        from envgen.plan.gpu import plan_gpu_environment  # noqa: PLC0415 - reads the CUDA tables
+
+        own |= plan_gpu_environment(name, locked, image_platforms(spec, name)[0])
+    if image_determinism(spec, image) != "off":
+        own |= {"ENVGEN_SELFTEST": image_determinism(spec, image), "PYTHONPATH": RUNTIME_FOLDER}
+    if image_determinism(spec, image) == "strict":
+        own |= plan_determinism(image, locked)
     return tuple({**own, **image.env}.items())
 
 
@@ -135,56 +151,3 @@ def _plan_labels(
         "org.opencontainers.image.title": f"{spec.project.name}-{name}",
     }
     return tuple(sorted(labels.items()))
-
-
-def _explain(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tuple[Decision, ...]:
-    image = spec.images[name]
-    base = lock.find_base(locked.base)
-    assert base is not None  # noqa: S101 - as in _pinned
-    choice = choose_base(spec, image)
-    determinism = _determinism(spec, image)
-    origin = {
-        "registry": "its registry gave it when the image was locked",
-        "the spec": "the spec names it",
-    }.get(base.origin, f"no registry answered; recorded in envgen's table ({base.origin})")
-    tested = ", ".join(f"{key} {value}" for key, value in sorted(locked.frameworks.items()))
-    return (
-        Decision(about="base", choice=choice.image, reason=choice.reason),
-        Decision(about="digest", choice=base.digest, reason=origin),
-        Decision(
-            about="python",
-            choice=spec.project.python,
-            reason="the project asks for it" if choice.official_python else "the base must have it",
-        ),
-        Decision(
-            about="platforms",
-            choice=", ".join(image_platforms(spec, name)),
-            reason="the image says so" if image.platforms else "the spec's defaults",
-        ),
-        Decision(
-            about="locker",
-            choice=f"{locked.locker} {locked.locker_version}",
-            reason="the version that made the lock; the lock is stale when its input changes",
-        ),
-        *(
-            Decision(
-                about=f"layer {layer.name}",
-                choice=describe_layer(layer),
-                reason=f"installed from {image_folder(name)}/pylock.{layer.name}.toml alone",
-            )
-            for layer in locked.layers
-        ),
-        Decision(
-            about="user",
-            choice="10001:10001",
-            reason="not root, and a number, so that Kubernetes can check runAsNonRoot",
-        ),
-        Decision(
-            about="self-test",
-            choice=determinism,
-            reason="the image leaves it out"
-            if determinism == "off"
-            else f"seeded work with {tested or 'the standard library'} must give the same bits; "
-            "it runs as the health check",
-        ),
-    )

@@ -72,6 +72,11 @@ def check_package_name(text: str) -> Fault | None:
     return Fault(f"{text!r} is not a package name", fix="write the bare name, as 'numpy'")
 
 
+def check_agreed_package(text: str) -> Fault | None:
+    fault = None if text == "*" else check_package_name(text)
+    return fault and fault._replace(fix=f'{fault.fix}, or "*" for every shared package')
+
+
 def check_python_version(text: str) -> Fault | None:
     if re.fullmatch(r"3\.(?:0|[1-9][0-9]?)", text):
         return None
@@ -250,6 +255,38 @@ def _check_calendar(text: str) -> Fault | None:
     return None
 
 
+def check_cuda_version(text: str) -> Fault | None:
+    if text == "auto" or re.fullmatch(r"\d{1,2}\.\d{1,2}", text):
+        return None
+    return Fault(f"{text!r} is not a CUDA version", fix='"auto", or a release as "12.8"')
+
+
+def check_driver_bound(text: str) -> Fault | None:
+    if re.fullmatch(r">=\d{3}(?:\.\d+){0,2}", text):
+        return None
+    return Fault(
+        f"{text!r} is not a bound on the driver",
+        why="an image has to name the oldest driver that it will meet",
+        fix='as ">=570" or ">=535.129.03"',
+    )
+
+
+def check_gpu_model(text: str) -> Fault | None:
+    from envgen.cuda.gpus import find_gpu  # noqa: PLC0415 - reads the tables of GPUs
+
+    if find_gpu(text):
+        return None
+    from envgen.cuda.tables import tables  # noqa: PLC0415
+    from envgen.spec.suggest import suggest  # noqa: PLC0415
+
+    names = {row.name.lower(): row.name for row in tables().gpus}
+    hint = suggest(text.lower(), names)
+    return Fault(
+        f"{text!r} is not a GPU that envgen knows",
+        fix=hint if hint.startswith("did") else "use the name that nvidia-smi prints, as 'A100'",
+    )
+
+
 def check_preset(text: str) -> Fault | None:
     from envgen.presets import preset_names  # noqa: PLC0415 - reads a folder
     from envgen.spec.suggest import suggest  # noqa: PLC0415
@@ -267,6 +304,7 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "python-version": check_python_version,
     "requirement": check_requirement,
     "package-name": check_package_name,
+    "agreed-package": check_agreed_package,
     "base": check_base,
     "copy-path": check_copy_path,
     "image-path": check_image_path,
@@ -275,5 +313,8 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "index-url": check_index_url,
     "registry-host": check_registry_host,
     "moment": check_moment,
+    "cuda-version": check_cuda_version,
+    "driver-bound": check_driver_bound,
+    "gpu-model": check_gpu_model,
     "preset": check_preset,
 }

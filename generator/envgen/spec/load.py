@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from envgen.errors import SpecError, StorageError
+from envgen.errors import Problem, SpecError, StorageError, UsageError
 from envgen.presets import apply_preset
 from envgen.spec.model import Spec
 from envgen.spec.parse import parse_spec
@@ -39,16 +39,19 @@ def load_spec(folder: Path) -> LoadedSpec:
     Raises:
         SpecError: There is none, or it is not valid.
         StorageError: It cannot be read.
+        UsageError: There is no such folder.
 
     """
+    if not folder.exists():
+        raise UsageError.single(f"there is no folder {folder}")
     for candidate in (folder, *folder.parents):
         for file in (SPEC_FILE, PYPROJECT):
             path = candidate / file
             if path.is_file():
                 data = _read_bytes(path)
-                # A pyproject.toml without our table is somebody else's.
-                if file == SPEC_FILE or b"tool.envgen" in data:
-                    return _load(path, data)
+                document = _parse_spec_file(file, data)
+                if document is not None:
+                    return _load(path, data, document)
     raise SpecError.single(
         f"there is no {SPEC_FILE} in {folder.name or folder} or above",
         why=f"envgen reads {SPEC_FILE}, or [tool.envgen] in a {PYPROJECT}",
@@ -65,17 +68,31 @@ def _read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _load(path: Path, data: bytes) -> LoadedSpec:
-    document = _parse_toml(path.name, data)
+def _parse_spec_file(file: str, data: bytes) -> dict[str, Any] | None:
+    """Return the document of a file that holds a spec; None for somebody else's pyproject.toml."""
+    if file == SPEC_FILE:
+        return _parse_toml(file, data)
+    # The bytes tell most of those that are not ours without parsing.
+    document = _parse_toml(file, data) if b"envgen" in data else {}
+    tool = document.get("tool")
+    return document if isinstance(tool, dict) and "envgen" in tool else None
+
+
+def _load(path: Path, data: bytes, document: dict[str, Any]) -> LoadedSpec:
     if path.name == PYPROJECT:
         from envgen.spec.pyproject import adopt_pyproject  # noqa: PLC0415 - imports packaging
 
+        adopted = adopt_pyproject(document)
         spec = parse_spec(
-            _with_presets(adopt_pyproject(document)), file=PYPROJECT, prefix="tool.envgen."
+            _with_presets(adopted.document),
+            file=PYPROJECT,
+            locate=adopted.locate,
+            problems=adopted.problems,
         )
     else:
-        spec = parse_spec(_with_presets(document), file=SPEC_FILE)
-        _refuse_groups(spec)
+        spec = parse_spec(
+            _with_presets(document), file=SPEC_FILE, problems=_refuse_groups(document)
+        )
     return LoadedSpec(
         root=path.parent, file=path.name, sha256=hashlib.sha256(data).hexdigest(), spec=spec
     )
@@ -83,12 +100,13 @@ def _load(path: Path, data: bytes) -> LoadedSpec:
 
 def _parse_toml(file: str, data: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SpecError.single(
             f"is not UTF-8 (byte {error.start})", file=file, why="TOML files are UTF-8"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    # Beside TOMLDecodeError, a ValueError itself, these are integers and nesting beyond limits.
+    except (ValueError, RecursionError) as error:
         raise SpecError.single("is not valid TOML", file=file, why=str(error)) from error
 
 
@@ -103,15 +121,18 @@ def _with_presets(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "images": applied}
 
 
-def _refuse_groups(spec: Spec) -> None:
-    for name, image in spec.images.items():
-        for key in ("groups", "extras"):
-            if getattr(image, key):
-                raise SpecError.single(
-                    f"an {SPEC_FILE} has no {key}",
-                    file=SPEC_FILE,
-                    key=f"images.{name}.{key}",
-                    why=f"they are tables of a {PYPROJECT}",
-                    fix="write the requirements into `dependencies`, or move the spec into "
-                    f"[tool.envgen] of the {PYPROJECT}",
-                )
+def _refuse_groups(document: dict[str, Any]) -> list[Problem]:
+    images = document.get("images")
+    return [
+        Problem(
+            what=f"an {SPEC_FILE} has no {key}",
+            file=SPEC_FILE,
+            key=f"images.{name}.{key}",
+            why=f"they are tables of a {PYPROJECT}",
+            fix="write the requirements into `dependencies`, or move the spec into "
+            f"[tool.envgen] of the {PYPROJECT}",
+        )
+        for name, image in (images.items() if isinstance(images, dict) else ())
+        for key in ("groups", "extras")
+        if isinstance(image, dict) and image.get(key)
+    ]

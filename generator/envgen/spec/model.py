@@ -26,6 +26,7 @@ ProjectName = Annotated[str, Meta(extra={"form": "project-name"})]
 PythonVersion = Annotated[str, Meta(extra={"form": "python-version"})]
 Requirement = Annotated[str, Meta(extra={"form": "requirement"})]
 PackageName = Annotated[str, Meta(extra={"form": "package-name"})]
+AgreedPackage = Annotated[str, Meta(extra={"form": "agreed-package"})]
 Base = Annotated[str, Meta(extra={"form": "base"})]
 CopyPath = Annotated[str, Meta(extra={"form": "copy-path"})]
 ImagePath = Annotated[str, Meta(extra={"form": "image-path"})]
@@ -34,6 +35,9 @@ VariableName = Annotated[str, Meta(extra={"form": "variable-name"})]
 IndexUrl = Annotated[str, Meta(extra={"form": "index-url"})]
 RegistryHost = Annotated[str, Meta(extra={"form": "registry-host"})]
 Moment = Annotated[str, Meta(extra={"form": "moment"})]
+CudaVersion = Annotated[str, Meta(extra={"form": "cuda-version"})]
+DriverBound = Annotated[str, Meta(extra={"form": "driver-bound"})]
+GpuModel = Annotated[str, Meta(extra={"form": "gpu-model"})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 PresetName = Annotated[str, Meta(extra={"form": "preset"})]
 
@@ -62,6 +66,14 @@ class Project(_Table, frozen=True, kw_only=True):
             examples=[["scikit-learn>=1.5", "fastapi"]],
         ),
     ] = ()
+    agree: Annotated[
+        tuple[AgreedPackage, ...],
+        Meta(
+            description='Packages that all images that have them hold at one version; `"*"` for '
+            "every package that images share. Builds of one version (`+cu128`, `+cpu`) agree.",
+            examples=[["torch", "numpy"]],
+        ),
+    ] = ()
 
 
 class Defaults(_Table, frozen=True, kw_only=True):
@@ -79,6 +91,34 @@ class Defaults(_Table, frozen=True, kw_only=True):
         tuple[Platform, ...],
         Meta(description="The platforms that images are locked and built for.", min_length=1),
     ] = ("linux/amd64",)
+
+
+class Gpu(_Table, frozen=True, kw_only=True):
+    """The GPUs that an image is meant for: `gpu = { targets = ["A100"], driver = ">=570" }`."""
+
+    cuda: Annotated[
+        CudaVersion,
+        Meta(
+            description="`auto` follows the packages in the lock; a version, as 12.8, is compared "
+            "with what they carry.",
+            examples=["12.8"],
+        ),
+    ] = "auto"
+    targets: Annotated[
+        tuple[GpuModel, ...],
+        Meta(
+            description="The GPU models that it has to run on. Rendering fails where the lock has "
+            "no code for one of them.",
+            examples=[["A100", "H100"]],
+        ),
+    ] = ()
+    driver: Annotated[
+        DriverBound | None,
+        Meta(
+            description="The oldest driver that it has to run on.",
+            examples=[">=570"],
+        ),
+    ] = None
 
 
 class Image(_Table, frozen=True, kw_only=True):
@@ -133,6 +173,10 @@ class Image(_Table, frozen=True, kw_only=True):
             examples=[["antlr4-python3-runtime"]],
         ),
     ] = ()
+    gpu: Annotated[
+        Gpu | None,
+        Meta(description="What the image needs of a host's GPUs and driver; absent for none."),
+    ] = None
     copy_: Annotated[
         tuple[CopyPath, ...],
         Meta(

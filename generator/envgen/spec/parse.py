@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -17,27 +17,43 @@ from envgen.spec.suggest import suggest
 _BAD: Final = object()
 """Stands for a value that is already reported, so that nothing else complains about it."""
 
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
-def parse_spec(document: dict[str, Any], *, file: str, prefix: str = "") -> Spec:
+def parse_spec(
+    document: dict[str, Any],
+    *,
+    file: str,
+    locate: Callable[[str], str] = str,
+    problems: Iterable[Problem] = (),
+) -> Spec:
     """Return the document as a `Spec`.
 
     Args:
         document: What tomllib read.
         file: The name that messages give the file.
-        prefix: What key paths begin with, as `tool.envgen.` in a pyproject.toml.
+        locate: Returns the key path in the file for a key path of the spec.
+        problems: What is known to be wrong already.
 
     Raises:
-        SpecError: With all problems of the document, in its order.
+        SpecError: With `problems` and all others of the document, in its order.
 
     """
-    return parse_table(document, Spec, file=file, prefix=prefix)
+    return parse_table(document, Spec, file=file, locate=locate, problems=problems)
 
 
-def parse_table(document: dict[str, Any], table: type[_T], *, file: str, prefix: str = "") -> _T:
+def parse_table(
+    document: dict[str, Any],
+    table: type[_T],
+    *,
+    file: str,
+    locate: Callable[[str], str] = str,
+    problems: Iterable[Problem] = (),
+) -> _T:
     """Return the document as a `table`, as `parse_spec` does for a whole spec."""
-    reader = _Reader(file, prefix)
+    reader = _Reader(file, locate, problems)
     spec = reader.read_table(document, table, "")
     if reader.problems:
         raise SpecError(*reader.problems)
@@ -53,17 +69,19 @@ def _fields(table: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...
 class _Reader:
     """Walks a document along the declared types and gathers what is wrong."""
 
-    def __init__(self, file: str, prefix: str) -> None:
+    def __init__(
+        self, file: str, locate: Callable[[str], str], problems: Iterable[Problem]
+    ) -> None:
         self.file = file
-        self.prefix = prefix
-        self.problems: list[Problem] = []
+        self.locate = locate
+        self.problems = list(problems)
 
     def report(self, key: str, fault: Fault) -> object:
         self.problems.append(
             Problem(
                 what=fault.what,
                 file=self.file,
-                key=self.prefix + key if key else "",
+                key=self.locate(key) if key else "",
                 why=fault.why,
                 fix=fault.fix,
             )
@@ -135,8 +153,10 @@ class _Reader:
         if value in choices:
             return value
         words = [str(choice) for choice in choices]
-        what = f"{value!r} is not a choice" if isinstance(value, str) else _describe(value)
-        return self.report(key, Fault(what, fix=suggest(str(value), words)))
+        if not isinstance(value, str):
+            fault = _wrong_type(value, "a string")
+            return self.report(key, fault._replace(fix=suggest("", words)))
+        return self.report(key, Fault(f"{value!r} is not a choice", fix=suggest(value, words)))
 
 
 _SCALARS: Final[dict[Any, str]] = {str: "a string", int: "an integer", bool: "true or false"}
@@ -166,8 +186,6 @@ def _check(value: Any, meta: msgspec.Meta) -> Fault | None:  # noqa: ANN401
         return Fault(f"{value} is out of range", fix=f"write an integer, {allowed}")
     if meta.min_length is not None and len(value) < meta.min_length:
         return Fault("is empty", fix="at least one is needed")
-    if meta.pattern is not None and not re.search(meta.pattern, value):
-        return Fault(f"{value!r} is not of the form {meta.pattern}")
     return None
 
 
@@ -208,4 +226,6 @@ def _describe(value: Any) -> str:  # noqa: ANN401
 
 
 def _join(key: str, name: str) -> str:
+    if not _BARE_KEY.fullmatch(name):
+        name = json.dumps(name, ensure_ascii=False)
     return f"{key}.{name}" if key else name

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from envgen.spec.model import Defaults, Image, Network, Project, Spec
+from envgen.spec.model import Defaults, Gpu, Image, Network, Project, Spec
 from envgen.spec.parse import strip_annotations
 
 _SECTIONS: Final = (
@@ -13,6 +13,7 @@ _SECTIONS: Final = (
     ("project", Project, "[project]"),
     ("defaults", Defaults, "[defaults]"),
     ("images.NAME", Image, "[images.NAME]"),
+    ("images.NAME.gpu", Gpu, "[images.NAME.gpu]"),
     ("network", Network, "[network]"),
 )
 

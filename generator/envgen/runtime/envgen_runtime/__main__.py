@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-USAGE = "usage: python /opt/envgen/envgen_runtime probe | run [--json] | explain"
+USAGE = "usage: python /opt/envgen/envgen_runtime probe [--port N] | run [--json] | explain"
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +17,10 @@ def main(arguments: list[str]) -> int:
         from envgen_runtime.probe import probe
 
         return probe()
+    if len(arguments) == 3 and arguments[:2] == ["probe", "--port"] and arguments[2].isdigit():
+        from envgen_runtime.probe import probe
+
+        return probe(int(arguments[2]))
     if arguments == ["record"]:
         from envgen_runtime.probe import record
 
@@ -26,6 +30,8 @@ def main(arguments: list[str]) -> int:
 
         name, passes, limit_s, *without = arguments[1:]
         return work(name, passes=int(passes), limit_s=float(limit_s), without=without)
+    if arguments and arguments[0] in ("run", "explain"):
+        _die_quietly_with_the_reader()
     if arguments in (["run"], ["run", "--json"]):
         from envgen_runtime.commands import run
 
@@ -36,6 +42,13 @@ def main(arguments: list[str]) -> int:
         return explain()
     print(USAGE, file=sys.stderr)
     return 1  # not the customary 2, which Docker reserves
+
+
+def _die_quietly_with_the_reader() -> None:
+    """Let `run | head` end like any other program."""
+    import signal
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -85,14 +85,14 @@ def _test(name: str, deadline: float) -> dict[str, Any]:
         except WorkerError as error:
             return {"name": name, "error": str(error), "workloads": []}
     crashes = "; ".join(f"{workload}: {reason}" for workload, reason in crashed.items())
-    return {"name": name, "error": f"too much crashes: {crashes}", "workloads": []}
+    return {"name": name, "error": f"workload after workload crashes: {crashes}", "workloads": []}
 
 
 def _attempt(name: str, deadline: float, crashed: Mapping[str, str]) -> dict[str, Any]:
     here = run_worker(name, passes=2, deadline=deadline, without=crashed)
     fresh = run_worker(name, passes=1, deadline=deadline, without=crashed)
-    if here["devices"] != fresh["devices"]:
-        raise WorkerError(f"a fresh process sees other devices: {fresh['devices']}")
+    if _labels(here) != _labels(fresh):
+        raise WorkerError("a fresh process sees other devices")
     return {
         "name": name,
         "version": here["version"],
@@ -104,6 +104,10 @@ def _attempt(name: str, deadline: float, crashed: Mapping[str, str]) -> dict[str
             *(judge(*pair) for pair in zip(here["workloads"], fresh["workloads"])),
         ],
     }
+
+
+def _labels(result: dict[str, Any]) -> list[str]:
+    return [f"{work['name']} on {work['device']}" for work in result["workloads"]]
 
 
 def _crash_record(label: str, reason: str) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def _listen(worker: subprocess.Popen[bytes], deadline: float) -> tuple[list[byte
         while selector.get_map() and not _has_result(output):
             in_time = time.monotonic() < deadline
             ready = selector.select(0.2)
-            if not ready and (not in_time or worker.poll() is not None):
+            if not in_time or not (ready or worker.poll() is None):
                 break
             for key, _ in ready:
                 chunk = os.read(key.fd, 65536)

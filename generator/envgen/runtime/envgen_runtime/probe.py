@@ -23,16 +23,26 @@ LOCKED = 3
 """Exit code of `record` while another process is testing."""
 
 
-def probe() -> int:
-    """Print the verdict; return 0 for healthy and 1 otherwise (2 is reserved by Docker)."""
+def probe(port: int = 0) -> int:
+    """Print the verdict; return 0 for healthy and 1 otherwise (2 is reserved by Docker).
+
+    With a port, somebody has to listen on it as well, whatever the self-test's mode: an application
+    that is not up is not healthy.
+    """
+    healthy, text = _answer()
+    if healthy and port and not listens(port):
+        healthy, text = False, f"unhealthy: nothing listens on port {port}"
+    print(text)
+    return 0 if healthy else 1
+
+
+def _answer() -> tuple[bool, str]:
     try:
         selected = mode()
     except SwitchError as error:
-        print(f"unhealthy: {error}")
-        return 1
+        return False, f"unhealthy: {error}"
     if selected == "off":
-        print("healthy: the self-test is switched off (ENVGEN_SELFTEST=off)")
-        return 0
+        return True, "healthy: the self-test is switched off (ENVGEN_SELFTEST=off)"
     try:
         text = _verdict(limit_s())
     except SwitchError as error:
@@ -40,13 +50,28 @@ def probe() -> int:
     except Exception as error:  # noqa: BLE001 a health check answers, whatever happens
         text = f"unhealthy: the self-test itself broke: {type(error).__name__}: {error}"[:1000]
     if text.startswith("healthy:"):
-        print(text)
-        return 0
+        return True, text
     if selected == "warn":
-        print(f"not enforced (ENVGEN_SELFTEST=warn): {text}")
-        return 0
-    print(text)
-    return 1
+        return True, f"not enforced (ENVGEN_SELFTEST=warn): {text}"
+    return False, text
+
+
+def listens(port: int) -> bool:
+    """Tell whether a TCP socket listens on a port, by the kernel's own list.
+
+    Connecting would say the same and leave a line in the application's log each time.
+    """
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as lines:
+                next(lines)  # the heading
+                for line in lines:
+                    _, local, _, state = line.split()[:4]
+                    if state == "0A" and int(local.rpartition(":")[2], 16) == port:
+                        return True
+        except (OSError, StopIteration):
+            continue
+    return False
 
 
 def _verdict(limit: float) -> str:

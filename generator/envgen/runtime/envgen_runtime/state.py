@@ -48,18 +48,18 @@ def container_start() -> str | None:
     """Return a name for this start of this container, or None where the kernel does not tell.
 
     The start time of PID 1 (in ticks since boot, so clock changes do not matter) and the boot id
-    make `docker restart` test anew. The mount namespace tells containers apart that share PID 1
-    (--pid=host, shareProcessNamespace).
+    make `docker restart` test anew. Where PID 1 is not the container's own (--pid=host,
+    shareProcessNamespace), the age of /dev/fd does: the OCI runtime makes it at every start.
     """
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()
         with open("/proc/1/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()  # the name before it may hold spaces
-        mounts = os.stat("/proc/self/ns/mnt").st_ino
+        made = os.lstat("/dev/fd").st_ctime_ns
     except OSError:
         return None
-    return f"{boot} {int(fields[19])} {mounts}"  # proc_pid_stat(5): field 22, the first three cut
+    return f"{boot} {int(fields[19])} {made}"  # proc_pid_stat(5): field 22, the first three cut
 
 
 def _installed(name: str) -> list[str]:

@@ -1,0 +1,150 @@
+"""What an image asks of a host's driver and GPUs, and whether its lock can serve the spec."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from envgen.cuda.gpus import find_gpu
+from envgen.cuda.host import Host
+from envgen.cuda.images import Machine
+from envgen.cuda.judge import judge
+from envgen.cuda.requirement import Requirement
+from envgen.cuda.verdict import Outcome
+from envgen.cuda.version import Version, parse_version
+from envgen.cuda.wheels import describe_wheel
+from envgen.errors import LockError, Problem
+from envgen.lock.model import LockedImage
+from envgen.lock.request import image_platforms
+from envgen.plan.model import Decision
+from envgen.spec.model import Gpu, Spec
+
+_MACHINES: Final[dict[str, Machine]] = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+
+
+def plan_gpu_environment(name: str, locked: LockedImage, platform: str) -> dict[str, str]:
+    """Return the variables that NVIDIA's container toolkit reads. CUDA_VERSION is not among them.
+
+    Without NVIDIA_REQUIRE_CUDA beside it, the toolkit would take it for a requirement of that very
+    release (nvidia-container-toolkit, cuda_image.go).
+    """
+    env = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    cuda = oldest_cuda(describe_requirement(name, locked, platform))
+    return {**env, "NVIDIA_REQUIRE_CUDA": f"cuda>={cuda}"} if cuda else env
+
+
+def explain_gpu(name: str, locked: LockedImage, platform: str) -> tuple[Decision, ...]:
+    """Return what was decided about CUDA, for an image whose spec declares a GPU."""
+    requirement = describe_requirement(name, locked, platform)
+    cuda, oldest = requirement.cuda, oldest_cuda(requirement)
+    if cuda is None or oldest is None:
+        reason = "nothing that is locked uses CUDA; the image would never touch the GPU"
+        return (Decision(about="cuda", choice="none", reason=reason),)
+    carriers = ", ".join(part.name for part in requirement.components)
+    return (
+        Decision(about="cuda", choice=str(cuda.release), reason=f"{carriers} carry it"),
+        Decision(
+            about="driver",
+            choice=f"one that supports CUDA {oldest}",
+            reason="code is compiled while it runs, by the driver"
+            if oldest == cuda.release and oldest.minor
+            else "finished code runs on every driver of its CUDA's major version",
+        ),
+    )
+
+
+def require_served(spec: Spec, name: str, locked: LockedImage, *, spec_file: str) -> None:
+    """Refuse a lock that cannot serve the GPUs and the driver that the spec declares.
+
+    Raises:
+        LockError: With every target that it does not run on.
+
+    """
+    gpu = spec.images[name].gpu
+    if gpu is None:
+        return
+    problems = [
+        problem
+        for platform in image_platforms(spec, name)
+        for problem in find_unserved(
+            describe_requirement(name, locked, platform),
+            gpu,
+            file=spec_file,
+            key=f"images.{name}.gpu",
+        )
+    ]
+    if problems:
+        raise LockError(*dict.fromkeys(problems))
+
+
+def describe_requirement(name: str, locked: LockedImage, platform: str) -> Requirement:
+    """Return what a locked image requires of a host.
+
+    Args:
+        name: The image, for messages.
+        locked: Its lock.
+        platform: As `linux/amd64`; wheels of one version differ in their code by processor.
+
+    """
+    return Requirement(
+        name=name,
+        components=tuple(
+            describe_wheel(
+                row.package,
+                row.version,
+                parse_version(row.cuda) if row.cuda else None,
+                _MACHINES[platform],
+            )
+            for row in locked.gpu_code
+        ),
+    )
+
+
+def oldest_cuda(requirement: Requirement) -> Version | None:
+    """Return the oldest CUDA that a driver has to support; None for an image without CUDA.
+
+    Finished code runs on every driver of its CUDA's major version (minor-version compatibility,
+    from CUDA 11 on); code that the driver compiles at run time needs a driver of its own release
+    (docs.nvidia.com/deploy/cuda-compatibility).
+    """
+    wanted = [
+        part.cuda.release
+        if part.ptx_at_runtime or part.cuda.major < 11
+        else parse_version(f"{part.cuda.major}.0")
+        for part in requirement.components
+        if part.cuda
+    ]
+    return max(wanted, default=None)
+
+
+def find_unserved(requirement: Requirement, gpu: Gpu, *, file: str, key: str) -> Iterator[Problem]:
+    """Yield what the spec declares and the lock cannot serve.
+
+    Args:
+        requirement: What the locked image requires.
+        gpu: What the spec declares.
+        file: The spec's file name.
+        key: The key path of the image's `gpu`.
+
+    """
+    cuda = requirement.cuda
+    if gpu.cuda != "auto" and cuda and str(cuda.release) != gpu.cuda:
+        yield Problem(
+            what=f"the locked packages carry CUDA {cuda.release}, not {gpu.cuda}",
+            file=file,
+            key=f"{key}.cuda",
+            why=", ".join(part.name for part in requirement.components if part.cuda == cuda),
+            fix='write "auto", or ask for the releases of these packages that carry it',
+        )
+    driver = parse_version(gpu.driver.removeprefix(">=")) if gpu.driver else None
+    for n, text in enumerate(gpu.targets or ("",)):
+        found = find_gpu(text) if text else None
+        host = Host(driver=driver, gpus=(found,) if found else ())
+        verdict = judge(requirement, host)
+        if verdict.outcome is Outcome.FAILS:
+            where = f"{key}.targets[{n}]" if text else f"{key}.driver"
+            yield Problem(
+                what=f"the lock does not run on {text or 'this driver'}: {verdict.kind}",
+                file=file,
+                key=where,
+                why=f"needs {verdict.need}; has {verdict.have}",
+                fix=verdict.fix,
+            )

@@ -1,0 +1,43 @@
+"""The runtime on every Python that an image may have and this machine has."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.unit.runtime.conftest import Container
+
+
+def find_python(version: str) -> str:
+    """Return an interpreter of this version; a pyenv shim may be on PATH and still not run."""
+    candidates = [shutil.which(f"python{version}")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates += [str(p) for p in sorted(pyenv.glob(f"versions/{version}.*/bin/python"))]
+    for candidate in candidates:
+        if candidate is None:
+            continue
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
+        done = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
+            return candidate
+    pytest.skip(f"no Python {version} on this machine")
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+def test_probe_run_and_explain_work(container: Container, version: str) -> None:
+    container.interpreter = [find_python(version), "-S", "-W", "error", "-X", "dev"]
+    probe = container.run("probe")
+    assert (probe.code, probe.complaint) == (0, "")
+    assert probe.first_line.startswith(f"healthy: 4 workloads reproducible here (python {version}")
+    assert container.run("probe").text == probe.text
+    report = json.loads(container.run("run", "--json").text)
+    assert report["healthy"] is True
+    explained = container.run("explain")
+    assert (explained.code, explained.complaint) == (0, "")

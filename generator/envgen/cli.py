@@ -138,7 +138,11 @@ def _fill_render(parser: argparse.ArgumentParser) -> None:
 def _fill_lock(parser: argparse.ArgumentParser) -> None:
     _add_images(parser)
     parser.add_argument(
-        "--upgrade", action="store_true", help="take the newest versions and digests"
+        "--upgrade",
+        nargs="*",
+        metavar="PACKAGE",
+        help="take the newest versions of these packages; without any, of all and the newest "
+        "digests of base images",
     )
     parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
@@ -153,6 +157,32 @@ def _fill_build(parser: argparse.ArgumentParser) -> None:
         help="name the image (default: PROJECT-IMAGE); may be repeated",
     )
     parser.add_argument("--no-cache", action="store_true", help="build every stage again")
+
+
+def _fill_doctor(parser: argparse.ArgumentParser) -> None:
+    _add_images(parser)
+    parser.add_argument("--driver", metavar="VERSION", help="judge a host with this driver")
+    parser.add_argument(
+        "--gpu", action="append", metavar="MODEL", help="and with this GPU; may be repeated"
+    )
+    parser.add_argument(
+        "--cdi", action="store_true", help="that injects GPUs by CDI, which enforces nothing"
+    )
+    hosts = parser.add_mutually_exclusive_group()
+    hosts.add_argument("--fleet", type=Path, metavar="FILE", help="judge the pools of a TOML file")
+    hosts.add_argument(
+        "--nodes",
+        type=Path,
+        metavar="FILE",
+        help="judge the nodes of `kubectl get nodes -o json`; - for standard input",
+    )
+    parser.add_argument(
+        "--image", action="append", metavar="REF", help="judge a foreign image, not the spec's"
+    )
+    parser.add_argument(
+        "--wheel", action="append", metavar="NAME==VERSION", help="judge a wheel by its table row"
+    )
+    parser.add_argument("--format", choices=["text", "markdown"], default="text")
 
 
 def _fill_schema(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +204,9 @@ _COMMANDS: Final = {
     ),
     "lock": _Command(
         "pin packages and base images, and say what changed",
-        "  python -m envgen lock\n  python -m envgen lock --upgrade serve",
+        "  python -m envgen lock\n"
+        "  python -m envgen lock --upgrade\n"
+        "  python -m envgen lock serve --upgrade torch numpy",
         _fill_lock,
     ),
     "build": _Command(
@@ -187,6 +219,14 @@ _COMMANDS: Final = {
         "tell every decision of the plan and its reason",
         "  python -m envgen explain serve",
         _add_images,
+    ),
+    "doctor": _Command(
+        "tell whether images run on hosts, and why",
+        "  python -m envgen doctor                                  # on this machine\n"
+        "  python -m envgen doctor --driver 535.129.03 --gpu A100\n"
+        "  python -m envgen doctor --wheel torch==2.9.1+cu128 --driver 580 --gpu V100\n"
+        "  kubectl get nodes -o json | python -m envgen doctor --nodes -",
+        _fill_doctor,
     ),
     "schema": _Command(
         "print the JSON Schema of the spec, or its reference",

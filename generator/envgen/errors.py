@@ -114,6 +114,13 @@ class StorageError(EnvgenError):
     title = "a file cannot be read or written"
 
 
+class IncompatibleError(EnvgenError):
+    """An image does not run on a host that was asked about."""
+
+    exit_code = 9
+    title = "an image does not run on a host"
+
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells report it (128 + SIGINT)."""
 
@@ -130,6 +137,7 @@ def exit_codes() -> Iterable[tuple[int, str]]:
         ToolError,
         EditedError,
         StorageError,
+        IncompatibleError,
         EnvgenError,
     ):
         yield error.exit_code, error.title

@@ -1,0 +1,77 @@
+"""`envgen doctor`: will these images run on those hosts, and why."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from envgen.console import Console
+from envgen.cuda.fleet import host_from_flags, parse_fleet
+from envgen.cuda.host import Host
+from envgen.cuda.judge import judge
+from envgen.cuda.kubernetes import parse_nodes
+from envgen.cuda.probe import probe_host
+from envgen.cuda.requirement import Requirement
+from envgen.cuda.verdict import Outcome
+from envgen.doctor.report import Finding, describe, tabulate, to_data
+from envgen.doctor.subjects import foreign_requirement, image_requirements, wheel_requirement
+from envgen.errors import IncompatibleError, SpecError, StorageError
+from envgen.project import Project, open_project
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    hosts = _find_hosts(arguments)
+    findings = tuple(
+        Finding(subject=requirement.name, host=host, verdict=judge(requirement, host))
+        for requirement in _find_subjects(arguments)
+        for host in hosts
+    )
+    markdown = arguments.format == "markdown"
+    listed = len(hosts) == 1 and not markdown
+    text = describe(findings) if listed else tabulate(findings, markdown=markdown)
+    console.result(text, to_data(findings))
+    failed = any(finding.verdict.outcome is Outcome.FAILS for finding in findings)
+    return IncompatibleError.exit_code if failed else 0
+
+
+def _find_hosts(arguments: argparse.Namespace) -> tuple[Host, ...]:
+    if arguments.fleet:
+        return parse_fleet(_read(arguments.fleet), str(arguments.fleet))
+    if arguments.nodes:
+        return parse_nodes(_read(arguments.nodes))
+    if arguments.driver:
+        gpus = arguments.gpu or ()
+        name = " with ".join([f"driver {arguments.driver}", *filter(None, [", ".join(gpus)])])
+        host = host_from_flags(
+            arguments.driver, gpus, name=name, injection="cdi" if arguments.cdi else "hook"
+        )
+        return (host,)
+    return (probe_host(),)
+
+
+def _find_subjects(arguments: argparse.Namespace) -> tuple[Requirement, ...]:
+    foreign: list[str] = arguments.image or []
+    wheels: list[str] = arguments.wheel or []
+    if not (foreign or wheels):
+        return image_requirements(open_project(arguments.directory, arguments.images))
+    project = _project_here(arguments.directory) if foreign else None
+    return (
+        *(foreign_requirement(reference, project) for reference in foreign),
+        *(wheel_requirement(text) for text in wheels),
+    )
+
+
+def _project_here(directory: Path) -> Project | None:
+    """Return the project whose mirrors and certificates are used, where there is one."""
+    try:
+        return open_project(directory, ())
+    except SpecError:
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StorageError.single(
+            "cannot be read", file=str(path), why=error.strerror or str(error)
+        ) from error

@@ -1,0 +1,1 @@
+"""Which images run on which hosts: who is asked, what is answered, how it is shown."""

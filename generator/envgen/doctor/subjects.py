@@ -1,0 +1,119 @@
+"""What is judged: images of the spec, a foreign image, a wheel."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from envgen.cuda.images import from_environment, from_name
+from envgen.cuda.requirement import Requirement
+from envgen.cuda.version import Version, parse_version
+from envgen.cuda.wheels import describe_wheel
+from envgen.errors import LockError, NetworkError, UsageError
+from envgen.lock.request import image_platforms
+from envgen.lock.resolve import environment_mirrors, find_ca_certificates
+from envgen.plan.gpu import describe_requirement, oldest_cuda
+from envgen.project import Project
+
+_CUDA_IN_NAME: Final = re.compile(r"(?:nvidia/cuda:|cuda-?)(\d+\.\d+(?:\.\d+)?)")
+
+
+def image_requirements(project: Project) -> tuple[Requirement, ...]:
+    """Return what the locked images of a project require, one for each image.
+
+    Raises:
+        LockError: An image is not locked.
+
+    """
+    missing = [name for name in project.images if name not in project.lock.images]
+    if missing:
+        raise LockError.single(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not locked",
+            why="what an image needs of a host is read from its lock",
+            fix="run `python -m envgen lock`",
+        )
+    return tuple(_image_requirement(project, name) for name in project.images)
+
+
+def _image_requirement(project: Project, name: str) -> Requirement:
+    spec = project.loaded.spec
+    platform = image_platforms(spec, name)[0]
+    requirement = describe_requirement(name, project.lock.images[name], platform)
+    cuda = oldest_cuda(requirement)
+    if spec.images[name].gpu is None or cuda is None:
+        return requirement
+    return msgspec.structs.replace(requirement, expressions=(f"cuda>={cuda}",))
+
+
+def foreign_requirement(reference: str, project: Project | None) -> Requirement:
+    """Return what an image requires by its configuration, read from its registry.
+
+    Where no registry answers, what its name tells is taken, and a note says so.
+
+    Raises:
+        UsageError: The text is not an image reference.
+        NetworkError: The registry did not deliver, and the name tells nothing.
+
+    """
+    from envgen.registry.client import fetch_config  # noqa: PLC0415 - only --image needs it
+    from envgen.registry.reference import parse_reference  # noqa: PLC0415
+
+    try:
+        parsed = parse_reference(reference)
+    except ValueError as error:
+        raise UsageError.single(
+            f"{reference!r} is not an image reference", why=str(error)
+        ) from error
+    mirrors = environment_mirrors()
+    certificates: Path | None = None
+    if project is not None:
+        mirrors = {**project.loaded.spec.network.registry_mirrors, **mirrors}
+        certificates = find_ca_certificates(project.loaded)
+    try:
+        config = fetch_config(
+            parsed, platform="linux/amd64", mirrors=mirrors, ca_certificates=certificates
+        )
+    except NetworkError:
+        cuda = _CUDA_IN_NAME.search(reference)
+        if cuda is None:
+            raise
+        requirement = from_name(reference, parse_version(cuda[1]))
+        note = "its registry did not answer: judged by its name"
+        return msgspec.structs.replace(requirement, notes=(*requirement.notes, note))
+    return from_environment(reference, _environment(config))
+
+
+def _environment(config: dict[str, object]) -> dict[str, str]:
+    section = config.get("config")
+    entries = section.get("Env") if isinstance(section, dict) else None
+    pairs = (str(entry).partition("=") for entry in entries or ())
+    return {name: value for name, _, value in pairs}
+
+
+def wheel_requirement(text: str) -> Requirement:
+    """Return what a wheel requires, from `torch==2.9.1+cu128`.
+
+    Raises:
+        UsageError: The text does not name a package and a version.
+
+    """
+    from packaging.version import InvalidVersion  # noqa: PLC0415 - only --wheel needs it
+    from packaging.version import Version as PackageVersion  # noqa: PLC0415
+
+    name, _, version = text.partition("==")
+    try:
+        local = PackageVersion(version).local or ""
+    except InvalidVersion as error:
+        raise UsageError.single(
+            f"{text!r} does not name a wheel", fix="write NAME==VERSION, as torch==2.9.1+cu128"
+        ) from error
+    return Requirement(name=text, components=(describe_wheel(name, version, _variant(local)),))
+
+
+def _variant(local: str) -> Version | None:
+    """Return the CUDA release that a local version stands for: `cu128` is 12.8."""
+    digits = local.removeprefix("cu")
+    if not local.startswith("cu") or not digits.isdecimal() or len(digits) < 3:
+        return None
+    return parse_version(f"{digits[:-1]}.{digits[-1]}")

@@ -8,6 +8,7 @@ from envgen import output, project
 from envgen.console import Console
 from envgen.copies import require_copies
 from envgen.errors import Problem, StaleError
+from envgen.lock.changes import describe_changes
 from envgen.output import Difference
 from envgen.project import Project
 from envgen.rendered import RenderedFile
@@ -64,8 +65,8 @@ def write_project(current: Project, *, force: bool) -> list[str]:
 
 
 def report_changes(current: Project, console: Console) -> None:
-    for change in current.changes:
-        console.note(f"  {change}")
+    for line in describe_changes(current.changes):
+        console.note(f"  {line}")
 
 
 def _check(opened: Project, console: Console, *, frozen: bool) -> int:

@@ -34,6 +34,20 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{prefix}{self.name} {old} -> {new}"
 
 
+def describe_changes(changes: Iterable[Change]) -> list[str]:
+    """Return a line for each change, and a single one for an image that was not locked before."""
+    grouped: dict[str, list[Change]] = {}
+    for change in changes:
+        grouped.setdefault(change.image, []).append(change)
+    lines = []
+    for image, found in grouped.items():
+        if image and len(found) > 1 and not any(change.old for change in found):
+            lines.append(f"{image}: {len(found)} packages locked")
+        else:
+            lines += [str(change) for change in found]
+    return lines
+
+
 def compare_packages(
     image: str, before: Iterable[Mapping[str, object]], after: Iterable[LockedPackage]
 ) -> tuple[Change, ...]:

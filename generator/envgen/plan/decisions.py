@@ -32,7 +32,9 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
         Decision(
             about="python",
             choice=spec.project.python,
-            reason="the project asks for it" if choice.official_python else "the base must have it",
+            reason="the spec says so, or requires-python admits none newer"
+            if choice.official_python
+            else "the base must have it",
         ),
         Decision(
             about="platforms",

@@ -136,7 +136,10 @@ def _plan_env(spec: Spec, name: str, locked: LockedImage) -> tuple[tuple[str, st
         own |= {"ENVGEN_SELFTEST": image_determinism(spec, image), "PYTHONPATH": RUNTIME_FOLDER}
     if image_determinism(spec, image) == "strict":
         own |= plan_determinism(image, locked)
-    return tuple({**own, **image.env}.items())
+    given = dict(image.env)
+    if "PYTHONPATH" in own and "PYTHONPATH" in given:
+        given["PYTHONPATH"] += f":{own['PYTHONPATH']}"
+    return tuple({**own, **given}.items())
 
 
 def _plan_labels(

@@ -40,6 +40,7 @@ def _branches() -> tuple[Branch, ...]:
     return tuple(sorted(tables().branches, key=lambda row: row.branch))
 
 
+@functools.cache
 def find_branch(driver: Version, platform: Platform) -> int | None:
     """Return the driver branch a version belongs to; None where the tables do not know it.
 
@@ -84,6 +85,7 @@ def host_branch(host: Host) -> int | None:
     return None
 
 
+@functools.cache
 def minor_floor(major: int, platform: Platform) -> Version | None:
     """Return the oldest driver for a CUDA major version; None where there is none in the table."""
     for row in tables().minor_compatibility:
@@ -93,6 +95,7 @@ def minor_floor(major: int, platform: Platform) -> Version | None:
     return None
 
 
+@functools.cache
 def release_floor(cuda: Version, platform: Platform) -> Version | None:
     """Return the oldest driver that a toolkit release names; None where the table has none.
 
@@ -113,6 +116,7 @@ def reaches(driver: Version, floor: Version) -> bool:
     return driver.major >= floor.major if driver.is_branch else driver >= floor
 
 
+@functools.cache
 def compat_package(cuda: Version) -> CompatPackage | None:
     """Return the forward-compatibility package of a CUDA version."""
     for row in tables().compat:

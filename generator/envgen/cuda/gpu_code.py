@@ -33,7 +33,7 @@ def code_covers_gpu(part: Component, gpu: Gpu) -> Verdict | None:
             return None
         available = "; ".join(dict.fromkeys(describe_kernels(build) for build in builds))
     else:
-        available = _toolkit_gap(part, gpu.capability)
+        available = _toolkit_gap(part.cuda, gpu.capability)
         if not available:
             return None
     return fails(
@@ -52,6 +52,7 @@ def covers(build: Kernels, gpu: Capability, toolkit: Version | None) -> bool:
     )
 
 
+@functools.cache
 def sass_runs(code: Capability, gpu: Capability, toolkit: Version | None) -> bool:
     """Return whether finished code runs on a GPU: the same major version, and not a later minor.
 
@@ -67,19 +68,20 @@ def sass_runs(code: Capability, gpu: Capability, toolkit: Version | None) -> boo
     return not islands or lifted
 
 
-def _toolkit_gap(part: Component, gpu: Capability) -> str:
+@functools.cache
+def _toolkit_gap(toolkit: Version | None, gpu: Capability) -> str:
     """Return why no build of this toolkit can have code for the GPU; empty where one can."""
     row = architecture(gpu)
-    if part.cuda is None or row is None:
+    if toolkit is None or row is None:
         return ""
-    if row.cuda_last and part.cuda.release > parse_version(row.cuda_last):
-        return f"CUDA {part.cuda}, which makes no code for {row.family} any more"
+    if row.cuda_last and toolkit.release > parse_version(row.cuda_last):
+        return f"CUDA {toolkit}, which makes no code for {row.family} any more"
     makes = any(
-        sass_runs(parse_capability(other.capability), gpu, part.cuda)
+        sass_runs(parse_capability(other.capability), gpu, toolkit)
         for other in tables().architectures
-        if parse_version(other.cuda_first) <= part.cuda.release
+        if parse_version(other.cuda_first) <= toolkit.release
     )
-    return "" if makes else f"CUDA {part.cuda}, which is older than {row.family}"
+    return "" if makes else f"CUDA {toolkit}, which is older than {row.family}"
 
 
 def driver_compiles_ptx(part: Component, gpu: Gpu, loaded: Loaded, host: Host) -> Verdict | None:

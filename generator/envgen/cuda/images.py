@@ -3,17 +3,15 @@
 import fnmatch
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
-from envgen.cuda.requirement import Compat, CompatLoading, Component, Requirement
+from envgen.cuda.requirement import Compat, CompatLoading, Component, Machine, Requirement
 from envgen.cuda.tables import ImageFamily, Label, tables
 from envgen.cuda.version import Version, find_version, parse_version
 from envgen.cuda.wheels import describe_wheel, in_range
 
 LOOSE: Final = "cuda>=9.0"
 """What NVIDIA's NGC images require: their start script checks the driver instead."""
-
-Machine = Literal["x86_64", "aarch64"]
 
 _FIRST_COMPAT_ON_ARM: Final = parse_version("12.5.1")
 _FIRST_CLAUSES_ON_ARM: Final = parse_version("12.4")

@@ -6,8 +6,7 @@ from typing import Final
 
 import msgspec
 
-from envgen.cuda.images import Machine
-from envgen.cuda.requirement import Component, Requirement
+from envgen.cuda.requirement import Component, Machine, Requirement
 from envgen.cuda.tables import tables
 from envgen.cuda.version import Version, find_version, parse_version
 from envgen.cuda.wheels import canonical_name, describe_wheel, find_software

@@ -8,6 +8,7 @@ that point goes unseen; a mistake before it refuses the container. What is not k
 host counts as fulfilled.
 """
 
+import functools
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,7 @@ class _MistakeError(ValueError):
     """A condition cannot be read."""
 
 
+@functools.lru_cache(maxsize=4096)
 def evaluate(expression: str, facts: HostFacts) -> Evaluation:
     """Return whether a NVIDIA_REQUIRE_* value lets a container start on a host."""
     holds = True

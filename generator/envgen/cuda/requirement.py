@@ -6,6 +6,8 @@ import msgspec
 
 from envgen.cuda.version import Capability, Version
 
+Machine = Literal["x86_64", "aarch64"]
+
 CompatLoading = Literal["toolkit", "entrypoint", "always", "never"]
 """Who puts the image's own `libcuda` before the host's.
 

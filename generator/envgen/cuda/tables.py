@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from envgen.cuda.host import Category
-from envgen.cuda.requirement import CompatLoading
+from envgen.cuda.requirement import CompatLoading, Machine
 from envgen.errors import EnvgenError
 from envgen.resources import PRESETS
 
@@ -84,7 +84,7 @@ class KernelRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     package: str
     version: str
     cuda: str
-    machine: Literal["x86_64", "aarch64"]
+    machine: Machine
     sass: tuple[str, ...]
     ptx: tuple[str, ...]
 

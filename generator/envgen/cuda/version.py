@@ -59,12 +59,18 @@ class Version(msgspec.Struct, frozen=True, eq=False):
     @property
     def release(self) -> "Version":
         """Major and minor only: `12.8` of `12.8.1`."""
-        return parse_version(f"{self.major}.{self.minor}")
+        return _release(self.parts)
 
     @property
     def is_branch(self) -> bool:
         """Whether it names a driver branch only (`535`), not a release of it (`535.129.03`)."""
         return "." not in self.text
+
+
+@functools.cache
+def _release(parts: tuple[int, ...]) -> Version:
+    major, minor = (*parts, 0, 0)[:2]
+    return parse_version(f"{major}.{minor}")
 
 
 @functools.cache

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from envgen.cuda.requirement import Component, Kernels
+from envgen.cuda.requirement import Component, Kernels, Machine
 from envgen.cuda.tables import KernelRow, Software, tables
 from envgen.cuda.version import Version, find_version, parse_capability, parse_version
 
@@ -35,7 +35,7 @@ def canonical_name(package: str, cuda: Version | None = None) -> str:
 
 
 def describe_wheel(
-    package: str, version: str, cuda: Version | None, machine: str = "x86_64"
+    package: str, version: str, cuda: Version | None, machine: Machine = "x86_64"
 ) -> Component:
     """Return what is known of a package at a version, built for a CUDA.
 
@@ -63,7 +63,7 @@ def describe_wheel(
 
 @functools.cache
 def find_rows(
-    package: str, version: str, cuda: Version | None, machine: str = "x86_64"
+    package: str, version: str, cuda: Version | None, machine: Machine = "x86_64"
 ) -> tuple[KernelRow, ...]:
     """Return the rows that may describe a build: those of its version, else those of its CUDA."""
     rows = [row for row in tables().kernels if row.package == package and row.machine == machine]

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from envgen.console import Console
 from envgen.cuda.fleet import host_from_flags, parse_fleet
 from envgen.cuda.host import Host
@@ -11,15 +13,19 @@ from envgen.cuda.judge import judge
 from envgen.cuda.kubernetes import parse_nodes
 from envgen.cuda.probe import probe_host
 from envgen.cuda.requirement import Requirement
+from envgen.cuda.tables import tables
 from envgen.cuda.verdict import Outcome
 from envgen.doctor.report import Finding, describe, tabulate, to_data
 from envgen.doctor.subjects import foreign_requirement, image_requirements, wheel_requirement
-from envgen.errors import IncompatibleError, SpecError, StorageError
+from envgen.doctor.suggest import Suggestion, suggest_release
+from envgen.errors import IncompatibleError, SpecError, StorageError, UsageError
 from envgen.project import Project, open_project
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     hosts = _find_hosts(arguments)
+    if arguments.suggest:
+        return _suggest(arguments.suggest, hosts, console)
     findings = tuple(
         Finding(subject=requirement.name, host=host, verdict=judge(requirement, host))
         for requirement in _find_subjects(arguments)
@@ -31,6 +37,27 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     console.result(text, to_data(findings))
     failed = any(finding.verdict.outcome is Outcome.FAILS for finding in findings)
     return IncompatibleError.exit_code if failed else 0
+
+
+def _suggest(package: str, hosts: tuple[Host, ...], console: Console) -> int:
+    known = sorted({row.package for row in tables().defaults})
+    if package not in known:
+        raise UsageError.single(
+            f"no releases of {package!r} are known", fix="known are " + ", ".join(known)
+        )
+    found = suggest_release(package, hosts)
+    lines = [f"{each.requirement}: CUDA {each.cuda}, {_source(each)}" for each in found]
+    console.result(
+        "\n".join(lines) or f"no known release of {package} runs on all of these hosts",
+        [msgspec.to_builtins(each) | {"requirement": each.requirement} for each in found],
+    )
+    return 0 if found else IncompatibleError.exit_code
+
+
+def _source(suggestion: Suggestion) -> str:
+    if not suggestion.variant:
+        return "the wheel that PyPI serves"
+    return f"from download.pytorch.org/whl/{suggestion.variant}"
 
 
 def _find_hosts(arguments: argparse.Namespace) -> tuple[Host, ...]:

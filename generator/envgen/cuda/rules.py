@@ -32,7 +32,9 @@ def driver_support(host: Host) -> Support | Verdict:
             Kind.OTHER,
             need="an NVIDIA driver that works",
             have="; ".join(host.faults),
-            fix="mend the host first; after a driver upgrade that is usually a reboot",
+            fix="mend the host first; after a driver upgrade that is usually a reboot"
+            if host.driver
+            else "install an NVIDIA driver, or ask about another host: --driver and --gpu",
             rule="driver_support",
         )
     return supported_cuda(host) or unknown(

@@ -133,6 +133,15 @@ class CudnnRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     capability_min: str
 
 
+class IndexDefault(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The CUDA of a package's release on PyPI where no variant is named."""
+
+    package: str
+    version: str
+    cuda: str
+    machines: tuple[str, ...]
+
+
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
     """All tables."""
 
@@ -148,6 +157,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     software: tuple[Software, ...]
     default_targets: tuple[DefaultTarget, ...]
     cudnn: tuple[CudnnRow, ...]
+    defaults: tuple[IndexDefault, ...]
 
 
 R = TypeVar("R", bound=Row)
@@ -201,6 +211,7 @@ def load_tables(folder: Path) -> Tables:
         software=rows("ptx.toml", "software", Software),
         default_targets=rows("ptx.toml", "default_target", DefaultTarget),
         cudnn=rows("ptx.toml", "cudnn", CudnnRow),
+        defaults=rows("defaults.toml", "default", IndexDefault),
     )
 
 

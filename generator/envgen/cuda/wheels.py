@@ -61,6 +61,15 @@ def describe_wheel(
     )
 
 
+def default_cuda(package: str, version: str, machine: str = "x86_64") -> Version | None:
+    """Return the CUDA of the wheel that PyPI serves for a release; None where no row tells."""
+    name = canonical_name(package)
+    for row in tables().defaults:
+        if (row.package, row.version) == (name, version) and machine in row.machines:
+            return parse_version(row.cuda)
+    return None
+
+
 @functools.cache
 def find_rows(
     package: str, version: str, cuda: Version | None, machine: Machine = "x86_64"

@@ -9,7 +9,7 @@ import msgspec
 from envgen.cuda.images import from_environment, from_name
 from envgen.cuda.requirement import Requirement
 from envgen.cuda.version import Version, parse_version
-from envgen.cuda.wheels import describe_wheel
+from envgen.cuda.wheels import default_cuda, describe_wheel
 from envgen.errors import LockError, NetworkError, UsageError
 from envgen.lock.request import image_platforms
 from envgen.lock.resolve import environment_mirrors, find_ca_certificates
@@ -108,7 +108,8 @@ def wheel_requirement(text: str) -> Requirement:
         raise UsageError.single(
             f"{text!r} does not name a wheel", fix="write NAME==VERSION, as torch==2.9.1+cu128"
         ) from error
-    return Requirement(name=text, components=(describe_wheel(name, version, _variant(local)),))
+    cuda = _variant(local) if local else default_cuda(name, version)
+    return Requirement(name=text, components=(describe_wheel(name, version, cuda),))
 
 
 def _variant(local: str) -> Version | None:

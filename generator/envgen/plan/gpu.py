@@ -5,9 +5,8 @@ from typing import Final
 
 from envgen.cuda.gpus import find_gpu
 from envgen.cuda.host import Host
-from envgen.cuda.images import Machine
 from envgen.cuda.judge import judge
-from envgen.cuda.requirement import Requirement
+from envgen.cuda.requirement import Machine, Requirement
 from envgen.cuda.verdict import Outcome
 from envgen.cuda.version import Version, parse_version
 from envgen.cuda.wheels import describe_wheel

@@ -88,6 +88,7 @@ def read_lock(
         *_cpu_only(by_name, parts, wants_gpu=wants_gpu),
         *_disagreements("cuDNN", cudnn, base.cudnn if base else None, runtimes),
         *_disagreements("NCCL", nccl, base.nccl if base else None, runtimes),
+        *(_unmet_needs(by_name, system) if wants_gpu else ()),
     ]
     return LockedCuda(requirement=requirement, findings=tuple(findings))
 
@@ -229,6 +230,22 @@ def _cpu_only(
                 what=f"{name} {package.version} is a build without CUDA",
                 why="it runs, and never touches the GPU",
                 fix="lock the CUDA variant, or declare the image without a GPU",
+            )
+
+
+def _unmet_needs(
+    packages: Mapping[str, LockedPackage], system: Version | None
+) -> Iterable[Finding]:
+    """Yield what packages need and neither the lock nor the base image brings."""
+    for row in tables().needs:
+        package = packages.get(row.package)
+        served = any(name in packages for name in row.unless) or (row.unless and system)
+        if package and not served:
+            yield Finding(
+                name="unmet-need",
+                what=f"{package.name} {package.version} needs {row.what}",
+                why="nothing that is locked brings it",
+                fix=row.fix,
             )
 
 

@@ -133,6 +133,18 @@ class CudnnRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     capability_min: str
 
 
+class Need(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a package needs beside its own files.
+
+    `unless` are packages that bring it; `what` is missing without them, and `fix` mends that.
+    """
+
+    package: str
+    unless: tuple[str, ...]
+    what: str
+    fix: str
+
+
 class IndexDefault(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The CUDA of a package's release on PyPI where no variant is named."""
 
@@ -158,6 +170,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     default_targets: tuple[DefaultTarget, ...]
     cudnn: tuple[CudnnRow, ...]
     defaults: tuple[IndexDefault, ...]
+    needs: tuple[Need, ...]
 
 
 R = TypeVar("R", bound=Row)
@@ -212,6 +225,7 @@ def load_tables(folder: Path) -> Tables:
         default_targets=rows("ptx.toml", "default_target", DefaultTarget),
         cudnn=rows("ptx.toml", "cudnn", CudnnRow),
         defaults=rows("defaults.toml", "default", IndexDefault),
+        needs=rows("needs.toml", "need", Need),
     )
 
 

@@ -36,7 +36,6 @@ CU12 = (
     package("nvidia-cuda-runtime-cu12", "12.8.90"),
     package("nvidia-cudnn-cu12", "9.10.2.21"),
     package("nvidia-nccl-cu12", "2.27.5"),
-    package("triton", "3.5.1"),
 )
 CU13 = (
     package("torch", "2.11.0"),
@@ -182,3 +181,19 @@ def test_lock_without_gpu_packages_requires_nothing() -> None:
     found = read(package("flask", "3.0"), package("numpy", "2.3"))
     assert found.requirement.components == ()
     assert found.findings == ()
+
+
+def test_package_that_loads_the_systems_cuda_says_what_is_missing() -> None:
+    found = read(package("onnxruntime-gpu", "1.23.0"))
+    assert "unmet-need" in names(found)
+    served = read(package("onnxruntime-gpu", "1.23.0"), package("nvidia-cudnn-cu12", "9.10.2.21"))
+    assert "unmet-need" not in names(served)
+    base = from_name("nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04", parse_version("12.8.1"))
+    assert "unmet-need" not in names(read(package("onnxruntime-gpu", "1.23.0"), base=base))
+
+
+def test_triton_needs_a_compiler_in_images_that_are_meant_for_a_gpu() -> None:
+    triton = package("triton", "3.5.1")
+    (finding,) = read(*CU12, triton).findings
+    assert (finding.name, "C compiler" in finding.what) == ("unmet-need", True)
+    assert names(read(*CU12, triton, wants_gpu=False)) == []

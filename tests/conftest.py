@@ -1,0 +1,260 @@
+"""What all tests share: projects that are locked without network, and a guard for unit tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+from envgen.lock.model import FORMAT, Lock, LockedBase, LockedImage, LockedLayer, LockedTool
+from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lock.request import image_platforms
+from envgen.lockers import LockRequest, LockResult
+from envgen.plan.base import choose_base, official_python
+from envgen.rendered import RenderedFile
+from envgen.spec.model import Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("envgen", deadline=None)
+settings.load_profile("envgen")
+
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
+STARTS_PROGRAMS = ("runtime", "registry", "test_workflows.py")
+"""Below tests/unit: an image's own interpreter, openssl and credential helpers, linters."""
+
+MINIMAL = """\
+format = 1
+epoch = "2026.11"
+
+[project]
+name = "demo"
+python = "3.13"
+
+[images.serve]
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write what is rendered into tests/golden/*/ instead of comparing",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _closed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no unit test start a program or reach further than this machine's loopback."""
+    if UNIT not in request.path.parents:
+        return
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _loopback_only(getattr(socket.socket, name)))
+    if not any(part in STARTS_PROGRAMS for part in request.path.relative_to(UNIT).parts):
+        monkeypatch.setattr(subprocess.Popen, "__init__", _refuse_program)
+
+
+@pytest.fixture(autouse=True)
+def _loud() -> Iterator[None]:
+    """Undo what running a command in this process does to logging."""
+    logger = logging.getLogger("envgen")
+    before = (logger.handlers[:], logger.propagate, logger.level)
+    yield
+    logger.handlers[:], logger.propagate, logger.level = before
+
+
+# pytest.fail raises a BaseException: no `except OSError` of the code under test can swallow it.
+def _refuse_program(_: object, argv: object, *__: object, **___: object) -> None:
+    pytest.fail(f"a unit test started {argv!r}")
+
+
+def _loopback_only(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        host = address[0] if isinstance(address, tuple) else ""
+        if host and host not in {"localhost", "::1"} and not host.startswith("127."):
+            pytest.fail(f"a unit test reached for {address!r}")
+        return connect(self, address)
+
+    return guarded
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Project:
+    """A folder with a spec, and envgen run on it in this process."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self._capsys = capsys
+
+    def write(self, path: str, text: str | bytes) -> Path:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode() if isinstance(text, str) else text)
+        return target
+
+    def read(self, path: str) -> str:
+        return (self.root / path).read_text(encoding="utf-8")
+
+    def files(self) -> dict[str, bytes]:
+        """Return every file with its bytes: what a command that changes nothing leaves equal."""
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file()
+        }
+
+    def run(self, command: str, *arguments: str) -> Outcome:
+        from envgen.cli import run
+
+        self._capsys.readouterr()
+        code = run([command, "-C", str(self.root), *arguments])
+        said = self._capsys.readouterr()
+        return Outcome(code, said.out, said.err)
+
+    def render_offline(self, *arguments: str) -> Outcome:
+        """Lock against an index and a registry that exist in this process only, and render."""
+        with pytest.MonkeyPatch.context() as patch:
+            go_offline(patch)
+            return self.run("render", *arguments)
+
+
+@pytest.fixture
+def project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Project:
+    """Return a project with the smallest spec and no lock."""
+    made = Project(tmp_path / "project", capsys)
+    made.write("envgen.toml", MINIMAL)
+    return made
+
+
+@pytest.fixture
+def rendered(project: Project) -> Project:
+    """Return a project with a lock and all its files."""
+    outcome = project.render_offline()
+    assert outcome.code == 0, outcome.err
+    return project
+
+
+@pytest.fixture
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer for the index, for uv and for registries."""
+    go_offline(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def make_lock() -> Callable[[Spec], Lock]:
+    """Return a function from a spec to a lock that fits it; its files are on no disk."""
+
+    def make(spec: Spec) -> Lock:
+        images = {choose_base(spec, image).image for image in spec.images.values()}
+        platforms = {platform for name in spec.images for platform in image_platforms(spec, name)}
+        return Lock(
+            format=FORMAT,
+            bases=tuple(pin_base(image) for image in sorted({official_python(spec), *images})),
+            tools=(
+                LockedTool(
+                    name="uv", version="0.0.1", sha256={p: sha256(p) for p in sorted(platforms)}
+                ),
+            ),
+            images={name: _locked_image(spec, name) for name in spec.images},
+        )
+
+    return make
+
+
+def _locked_image(spec: Spec, name: str) -> LockedImage:
+    return LockedImage(
+        base=choose_base(spec, spec.images[name]).image,
+        locker="uv",
+        locker_version="0.0.1",
+        input_sha256=sha256("input"),
+        lock_sha256=sha256("lock"),
+        frameworks={"numpy": "2.3.4"},
+        layers=(
+            LockedLayer(
+                name="packages",
+                sha256=sha256("packages"),
+                packages=3,
+                download_bytes=dict.fromkeys(image_platforms(spec, name), 1_000_000),
+            ),
+        ),
+    )
+
+
+def go_offline(patch: pytest.MonkeyPatch, version: str = "1.0") -> None:
+    """Let every package be there in one version, and every base image with a digest of its own."""
+
+    def lock(request: LockRequest, **_: object) -> LockResult:
+        return lock_packages(request, version)
+
+    patch.setattr("envgen.lockers.uv.probe_version", lambda: "0.0.1")
+    patch.setattr("envgen.lockers.uv.lock", lock)
+    patch.setattr("envgen.lock.resolve.pin_base", pin_base)
+
+
+def pin_base(image: str, **_others: object) -> LockedBase:
+    name, _, digest = image.partition("@")
+    return LockedBase(
+        image=image,
+        digest=digest or f"sha256:{sha256(name)}",
+        platforms=("linux/amd64", "linux/arm64"),
+        origin="the spec" if digest else "registry",
+    )
+
+
+def lock_packages(request: LockRequest, version: str) -> LockResult:
+    """Return what a locker gives that finds every package in one version, as one wheel."""
+    from packaging.requirements import Requirement
+
+    names = sorted({Requirement(text).name.lower() for text in request.requirements})
+    rows = [f'\n[[package]]\nname = "{name}"\nversion = "{version}"\n' for name in names]
+    return LockResult(
+        native=RenderedFile(
+            path=f"{request.folder}/uv.lock",
+            content="".join(["version = 1\n", *rows]).encode(),
+            guarded=False,
+        ),
+        packages=tuple(_package(request, name, version) for name in names),
+    )
+
+
+def _package(request: LockRequest, name: str, version: str) -> LockedPackage:
+    filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    wheel = Artifact(
+        filename=filename,
+        url=f"https://packages.example/{name}/{filename}",
+        sha256=sha256(filename),
+        size=1_000_000,
+    )
+    return LockedPackage(
+        name=name,
+        version=version,
+        wheels=(wheel,),
+        downloads=dict.fromkeys(request.platforms, wheel),
+    )
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from envgen import process
-from envgen.errors import ToolError
+from envgen.errors import ToolError, UsageError
 from envgen.lock.resolve import find_ca_certificates
 from envgen.plan.model import ImagePlan
 from envgen.spec.load import LoadedSpec
@@ -79,7 +79,9 @@ def _options(loaded: LoadedSpec, image: ImagePlan, tags: tuple[str, ...]) -> Ite
                 yield from ("--build-arg", spelled)
     certificates = find_ca_certificates(loaded)
     if certificates:
-        yield from ("--secret", f"id=ca,src={certificates}")
+        # Docker reads the value as a line of CSV.
+        source = str(certificates).replace('"', '""')
+        yield from ("--secret", f'id=ca,"src={source}"')
     if image.index and _netrc(image.index):
         yield from ("--secret", "id=netrc,env=ENVGEN_NETRC")
 
@@ -98,11 +100,22 @@ def _environment(image: ImagePlan) -> Mapping[str, str]:
 
 
 def _netrc(index: str) -> str:
-    """Return the netrc line of the index's login, empty where the environment has none."""
+    """Return the netrc line of the index's login, empty where the environment has none.
+
+    Raises:
+        UsageError: A netrc file cannot hold it.
+
+    """
     user = os.environ.get("ENVGEN_INDEX_USERNAME", "")
     password = os.environ.get("ENVGEN_INDEX_PASSWORD", "")
     if not (user or password):
         return ""
+    if any(character.isspace() for character in user + password):
+        raise UsageError.single(
+            "ENVGEN_INDEX_USERNAME or ENVGEN_INDEX_PASSWORD holds white space",
+            why="builds get the login as a netrc file, whose words end there",
+            fix="use a token or a password without white space",
+        )
     return f"machine {urlsplit(index).hostname} login {user} password {password}\n"
 
 

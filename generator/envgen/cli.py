@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from envgen import __version__
 from envgen.console import Console
-from envgen.errors import INTERRUPTED, EnvgenError, exit_codes
+from envgen.errors import INTERRUPTED, EnvgenError, StorageError, exit_codes
 
 
 def run(argv: Sequence[str]) -> int:
@@ -29,12 +29,18 @@ def run(argv: Sequence[str]) -> int:
         console.error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        console.note("interrupted; no file was changed")
+        console.note("interrupted; the files are all old or all new")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has left (`envgen … | head`): nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if arguments.verbose:
+            raise
+        what = "the system refused something that envgen did not expect it to refuse"
+        console.error(StorageError.single(what, why=str(error)))
+        return StorageError.exit_code
     except Exception as error:
         if arguments.verbose:
             raise
@@ -147,6 +153,49 @@ def _fill_lock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
+def _fill_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument(
+        "--format",
+        choices=["requirements.txt", "pylock.toml", "cyclonedx", "conda-explicit"],
+        required=True,
+        help="what to write",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
+    )
+    parser.add_argument("--platform", help="which one, for conda-explicit")
+    parser.add_argument("--frozen", action="store_true", help="take the lock as it is, unchecked")
+    parser.add_argument("--force", action="store_true", help="overwrite a file that is no export")
+
+
+def _fill_diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV", help="default: HEAD")
+    styles = parser.add_mutually_exclusive_group()
+    styles.add_argument(
+        "--format", choices=["text", "markdown"], default="text", help="default: text"
+    )
+    styles.add_argument("--json", action="store_true", help="write JSON for machines")
+
+
+def _fill_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="the dependency file to carry over (default: the best one that is here)",
+    )
+    parser.add_argument("--image", default="app", metavar="NAME", help="default: app")
+    parser.add_argument(
+        "--locker",
+        choices=["uv", "poetry", "conda-lock", "pip"],
+        help="what locks the image (default: what wrote the lock that is there; conda-lock for an "
+        "environment.yml; else uv)",
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON for machines")
+
+
 def _fill_build(parser: argparse.ArgumentParser) -> None:
     _add_images(parser)
     _add_lock_modes(parser)
@@ -181,6 +230,9 @@ def _fill_doctor(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--wheel", action="append", metavar="NAME==VERSION", help="judge a wheel by its table row"
+    )
+    parser.add_argument(
+        "--suggest", metavar="PACKAGE", help="name its newest release that runs on all hosts"
     )
     parser.add_argument("--format", choices=["text", "markdown"], default="text")
 
@@ -227,6 +279,22 @@ _COMMANDS: Final = {
         "  python -m envgen doctor --wheel torch==2.9.1+cu128 --driver 580 --gpu V100\n"
         "  kubectl get nodes -o json | python -m envgen doctor --nodes -",
         _fill_doctor,
+    ),
+    "export": _Command(
+        "write an image's lock in a form that other tools read",
+        "  python -m envgen export serve --format requirements.txt -o requirements.lock.txt\n"
+        "  python -m envgen export serve --format cyclonedx > bom.json",
+        _fill_export,
+    ),
+    "diff": _Command(
+        "compare the locks with those of a git revision",
+        "  python -m envgen diff\n  python -m envgen diff origin/main --format markdown",
+        _fill_diff,
+    ),
+    "init": _Command(
+        "write a spec from the dependency files that are there",
+        "  python -m envgen init\n  python -m envgen init --from requirements.txt",
+        _fill_init,
     ),
     "schema": _Command(
         "print the JSON Schema of the spec, or its reference",

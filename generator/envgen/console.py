@@ -30,9 +30,9 @@ class Console:
     def result(self, text: str, data: Any = None) -> None:  # noqa: ANN401 - any JSON value
         """Write what the command was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+            _print(json.dumps(data, indent=2) + "\n")
         elif text:
-            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+            _print(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
 
     def summary(self, text: str, data: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -54,7 +54,7 @@ class Console:
                 for p in problems
             ]
             data = {"exit-code": error.exit_code, "error": error.title, "problems": listed}
-            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+            _print(json.dumps(data, indent=2) + "\n")
             return
         count = f" ({len(problems)} problems)" if len(problems) > 1 else ""
         head = _style("error:", "1;31") + f" {error.title}{count}\n"
@@ -81,6 +81,12 @@ class Console:
     def write_log(self, text: str, *, warning: bool) -> None:
         label = _style("warning:", "1;33") + " " if warning else ""
         sys.stderr.write(f"{label}{text}\n")
+
+
+def _print(text: str) -> None:
+    """Write to standard output, with escapes for what its encoding does not have."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _style(text: str, code: str) -> str:

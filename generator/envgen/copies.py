@@ -15,11 +15,11 @@ def require_copies(loaded: LoadedSpec) -> None:
         Problem(
             what=f"{path} does not exist",
             file=loaded.file,
-            key=f"images.{name}.copy",
+            key=f"{loaded.prefix}images.{name}.copy[{n}]",
             fix="create it, or take it out of the list",
         )
         for name, image in loaded.spec.images.items()
-        for path in image.copy_
+        for n, path in enumerate(image.copy_)
         if not (loaded.root / path).exists()
     ]
     bundle = loaded.spec.network.ca_certificates
@@ -28,7 +28,7 @@ def require_copies(loaded: LoadedSpec) -> None:
             Problem(
                 what=f"{bundle} does not exist",
                 file=loaded.file,
-                key="network.ca-certificates",
+                key=f"{loaded.prefix}network.ca-certificates",
                 fix="name a PEM file, relative to the spec",
             )
         )

@@ -141,4 +141,4 @@ def exit_codes() -> Iterable[tuple[int, str]]:
         EnvgenError,
     ):
         yield error.exit_code, error.title
-    yield INTERRUPTED, "interrupted; nothing was written"
+    yield INTERRUPTED, "interrupted; the files are all old or all new"

@@ -118,10 +118,13 @@ def stop_all() -> None:
     with _running_guard:
         programs = tuple(_running)
     for program in programs:
-        _stop(program)
+        program.kill()
 
 
 def _stop(program: "subprocess.Popen[str]") -> None:
     if program.poll() is None:
         program.kill()
         program.wait()
+    for pipe in (program.stdin, program.stdout, program.stderr):
+        if pipe is not None:
+            pipe.close()

@@ -1,6 +1,7 @@
 """The flow that commands share: spec and lock of a folder, brought up to date, and its files."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from envgen.lock.model import EMPTY, LOCK_FILE, Lock, read_lock
 from envgen.lock.request import make_request
 from envgen.lock.staleness import find_stale
 from envgen.lockers import load_locker
-from envgen.output import read
+from envgen.output import hold, read
 from envgen.plan.image import make_plan
 from envgen.plan.model import Plan
 from envgen.rendered import RenderedFile
@@ -75,26 +76,42 @@ def open_project(directory: Path, images: Iterable[str]) -> Project:
     return Project(loaded=loaded, lock=lock, images=tuple(images) or tuple(known))
 
 
+@contextlib.contextmanager
+def hold_project(directory: Path, images: Iterable[str]) -> Iterator[Project]:
+    """Yield the project of a folder while no other envgen writes there.
+
+    Spec and lock are read again once the folder is held: the one who held it may have changed them.
+    """
+    found = open_project(directory, images)
+    with hold(found.root):
+        yield open_project(directory, images)
+
+
 def require_locked(project: Project) -> None:
     """Refuse a project whose lock does not answer its spec.
 
     Raises:
-        StaleError: With every image whose lock is stale, and why.
+        StaleError: With every image whose lock is stale, or that is locked and no longer there.
 
     """
     stale = find_stale(project.loaded.spec, project.lock, project.read)
+    fix = "run `python -m envgen render`"
     problems = [
-        Problem(
-            what=f"image {name} has to be locked again",
-            file=LOCK_FILE,
-            why=reason,
-            fix="run `python -m envgen render`",
-        )
+        Problem(what=f"image {name} has to be locked again", file=LOCK_FILE, why=reason, fix=fix)
         for name, reason in stale.items()
         if name in project.images
     ]
+    problems += [
+        Problem(what=f"image {name} is locked but not in the spec", file=LOCK_FILE, fix=fix)
+        for name in _dropped(project)
+    ]
     if problems:
         raise StaleError(*problems)
+
+
+def _dropped(project: Project) -> list[str]:
+    """Return the images that the lock has and the spec no longer."""
+    return sorted(project.lock.images.keys() - project.loaded.spec.images.keys())
 
 
 def require_lock(project: Project) -> None:
@@ -117,14 +134,18 @@ def bring_up_to_date(project: Project, report: Callable[[str], None]) -> Project
     """Return the project with every stale image of it locked."""
     stale = find_stale(project.loaded.spec, project.lock, project.read)
     names = [name for name in project.images if name in stale]
-    dropped = project.lock.images.keys() - project.loaded.spec.images.keys()
-    if not names and not dropped:
+    if not names and not _dropped(project):
         return project
     return lock_project(project, names, upgrade=False, report=report)
 
 
 def lock_project(
-    project: Project, names: Iterable[str], *, upgrade: bool, report: Callable[[str], None]
+    project: Project,
+    names: Iterable[str],
+    *,
+    upgrade: bool,
+    packages: tuple[str, ...] = (),
+    report: Callable[[str], None],
 ) -> Project:
     """Return the project with the named images locked; nothing is written."""
     from envgen.lock.resolve import lock_images  # noqa: PLC0415 - checks never lock
@@ -134,6 +155,7 @@ def lock_project(
         project.lock,
         names,
         upgrade=upgrade,
+        packages=packages,
         read=project.read,
         report=report,
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from envgen import output, project
+from envgen import project
 from envgen.build import build_image
 from envgen.commands.render import prepare, report_changes, write_project
 from envgen.console import Console
@@ -10,13 +10,12 @@ from envgen.errors import UsageError
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    opened = project.open_project(arguments.directory, arguments.images)
-    if arguments.tag and len(opened.images) > 1:
-        raise UsageError.single(
-            "--tag names one image, and there are several",
-            fix="name the image: `envgen build IMAGE --tag …`",
-        )
-    with output.hold(opened.root):
+    with project.hold_project(arguments.directory, arguments.images) as opened:
+        if arguments.tag and len(opened.images) > 1:
+            raise UsageError.single(
+                "--tag names one image, and there are several",
+                fix="name the image: `envgen build IMAGE --tag …`",
+            )
         current = prepare(opened, arguments, console)
         write_project(current, force=arguments.force)
     report_changes(current, console)

@@ -1,7 +1,6 @@
 """`envgen render`: write, check, compare or print the files of all images."""
 
 import argparse
-import sys
 from collections.abc import Iterable
 
 from envgen import output, project
@@ -15,14 +14,9 @@ from envgen.rendered import RenderedFile
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    opened = project.open_project(arguments.directory, arguments.images)
-    if arguments.check:
-        return _check(opened, console, frozen=arguments.frozen)
-    if arguments.diff or arguments.output:
-        current = prepare(opened, arguments, console)
-        files = project.list_files(current, project.plan_project(current))
-        return _show_diff(current, files, console) if arguments.diff else _print(files, console)
-    with output.hold(opened.root):
+    if arguments.check or arguments.diff or arguments.output:
+        return _show(arguments, console)
+    with project.hold_project(arguments.directory, arguments.images) as opened:
         current = prepare(opened, arguments, console)
         written = write_project(current, force=arguments.force)
     report_changes(current, console)
@@ -32,6 +26,16 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         {"images": list(current.images), "written": written},
     )
     return 0
+
+
+def _show(arguments: argparse.Namespace, console: Console) -> int:
+    """Check, compare or print: whatever writes no file."""
+    opened = project.open_project(arguments.directory, arguments.images)
+    if arguments.check:
+        return _check(opened, console, frozen=arguments.frozen)
+    current = prepare(opened, arguments, console)
+    files = project.list_files(current, project.plan_project(current))
+    return _show_diff(current, files, console) if arguments.diff else _print(files, console)
 
 
 def prepare(opened: Project, arguments: argparse.Namespace, console: Console) -> Project:
@@ -122,8 +126,6 @@ def _show_diff(current: Project, files: Iterable[RenderedFile], console: Console
 
 def _print(files: Iterable[RenderedFile], console: Console) -> int:
     dockerfiles = [file for file in files if file.path.endswith("/Dockerfile")]
-    if console.as_json:
-        console.result("", {file.path: file.content.decode() for file in dockerfiles})
-    else:
-        sys.stdout.write("\n".join(file.content.decode() for file in dockerfiles))
+    texts = {file.path: file.content.decode() for file in dockerfiles}
+    console.result("\n".join(texts.values()), texts)
     return 0

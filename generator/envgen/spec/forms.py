@@ -287,6 +287,51 @@ def check_gpu_model(text: str) -> Fault | None:
     )
 
 
+def check_match_spec(text: str) -> Fault | None:
+    """Refuse what envgen does not read as a MatchSpec; conda would take nearly anything."""
+    from envgen.lockers.conda_specs import parse_spec  # noqa: PLC0415 - only for conda-lock
+
+    spec = parse_spec(text)
+    if spec is None:
+        return Fault(
+            f"{text!r} is not a MatchSpec",
+            why="conda's own parser would take it for some version",
+            fix="as 'numpy', 'mkl=2024.*', 'pytorch >=2.9,<3' or 'pytorch 2.9.* *cuda*'",
+        )
+    if spec.name == "python":
+        return Fault(
+            f"{text!r} chooses a Python",
+            why="all images of a project have the Python of project.python",
+            fix="leave it out",
+        )
+    if spec.name.startswith("__"):
+        return Fault(
+            f"{text!r} is about the host",
+            why="conda packages ask for such names, an environment cannot have them",
+            fix="say what the host has in the image's `gpu`",
+        )
+    return None
+
+
+def check_conda_channel(text: str) -> Fault | None:
+    """Refuse channels that carry a credential, and what is neither a name nor an address."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_.-]+)*", text):
+        return None
+    if "@" in text or "?" in text or re.search(r"/t/[^/]", text):
+        return Fault(
+            "carries a login or a token",
+            why="the spec is committed, and the channel's address is written into locks",
+            fix="write the address alone; rattler and conda keep logins in their own stores",
+        )
+    if re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~%/+-]*)?", text):
+        return None
+    return Fault(
+        f"{text!r} is not a conda channel",
+        why="a build does not see this machine's disk" if text.startswith("file:") else "",
+        fix="a name as conda-forge, or an address as https://conda.example/internal",
+    )
+
+
 def check_preset(text: str) -> Fault | None:
     from envgen.presets import preset_names  # noqa: PLC0415 - reads a folder
     from envgen.spec.suggest import suggest  # noqa: PLC0415
@@ -316,5 +361,7 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "cuda-version": check_cuda_version,
     "driver-bound": check_driver_bound,
     "gpu-model": check_gpu_model,
+    "match-spec": check_match_spec,
+    "conda-channel": check_conda_channel,
     "preset": check_preset,
 }

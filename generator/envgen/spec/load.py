@@ -32,6 +32,16 @@ class LoadedSpec(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     spec: Spec
 
+    @property
+    def prefix(self) -> str:
+        """What key paths begin with in this file."""
+        return key_prefix(self.file)
+
+
+def key_prefix(file: str) -> str:
+    """Return what the key paths of a spec begin with: in a pyproject.toml it is a table."""
+    return "tool.envgen." if file == PYPROJECT else ""
+
 
 def load_spec(folder: Path) -> LoadedSpec:
     """Return the spec of `folder` or of the nearest folder above that has one.
@@ -93,6 +103,7 @@ def _load(path: Path, data: bytes, document: dict[str, Any]) -> LoadedSpec:
         spec = parse_spec(
             _with_presets(document), file=SPEC_FILE, problems=_refuse_groups(document)
         )
+    _refuse_conda(spec, path.name)
     return LoadedSpec(
         root=path.parent, file=path.name, sha256=hashlib.sha256(data).hexdigest(), spec=spec
     )
@@ -119,6 +130,23 @@ def _with_presets(document: dict[str, Any]) -> dict[str, Any]:
         for name, image in images.items()
     }
     return {**document, "images": applied}
+
+
+def _refuse_conda(spec: Spec, file: str) -> None:
+    """Refuse MatchSpecs of images whose locker would pass over them."""
+    prefix = "tool.envgen." if file == PYPROJECT else ""
+    problems = [
+        Problem(
+            what=f"{image.locker} does not lock conda packages",
+            file=file,
+            key=f"{prefix}images.{name}.conda",
+            fix='add locker = "conda-lock"',
+        )
+        for name, image in spec.images.items()
+        if image.conda and image.locker != "conda-lock"
+    ]
+    if problems:
+        raise SpecError(*problems)
 
 
 def _refuse_groups(document: dict[str, Any]) -> list[Problem]:

@@ -16,7 +16,7 @@ EPOCHS: Final = ("2026.11",)
 FORMAT: Final = 1
 
 Epoch = Literal["2026.11"]
-LockerName = Literal["uv"]
+LockerName = Literal["uv", "poetry", "conda-lock", "pip"]
 Determinism = Literal["strict", "warn", "off"]
 Platform = Literal["linux/amd64", "linux/arm64"]
 
@@ -38,6 +38,8 @@ Moment = Annotated[str, Meta(extra={"form": "moment"})]
 CudaVersion = Annotated[str, Meta(extra={"form": "cuda-version"})]
 DriverBound = Annotated[str, Meta(extra={"form": "driver-bound"})]
 GpuModel = Annotated[str, Meta(extra={"form": "gpu-model"})]
+MatchSpec = Annotated[str, Meta(extra={"form": "match-spec"})]
+CondaChannel = Annotated[str, Meta(extra={"form": "conda-channel"})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 PresetName = Annotated[str, Meta(extra={"form": "preset"})]
 
@@ -119,6 +121,13 @@ class Gpu(_Table, frozen=True, kw_only=True):
             examples=[">=570"],
         ),
     ] = None
+    required: Annotated[
+        bool,
+        Meta(
+            description="Whether a container without a GPU ends at once. Otherwise it says that "
+            "there is none, and goes on."
+        ),
+    ] = False
 
 
 class Image(_Table, frozen=True, kw_only=True):
@@ -165,6 +174,23 @@ class Image(_Table, frozen=True, kw_only=True):
             examples=[["cli"]],
         ),
     ] = ()
+    conda: Annotated[
+        tuple[MatchSpec, ...],
+        Meta(
+            description="What conda installs beside the image's Python, as MatchSpecs; PyPI's "
+            'packages are then chosen to fit. Only with `locker = "conda-lock"`.',
+            examples=[["pytorch >=2.9", "mkl=2024.*"]],
+        ),
+    ] = ()
+    channels: Annotated[
+        tuple[CondaChannel, ...],
+        Meta(
+            description="The conda channels, the one that wins first. Only with "
+            '`locker = "conda-lock"`.',
+            examples=[["conda-forge", "https://conda.example/internal"]],
+            min_length=1,
+        ),
+    ] = ("conda-forge",)
     allow_source: Annotated[
         tuple[PackageName, ...],
         Meta(

@@ -199,7 +199,7 @@ def _wrong_type(value: Any, expected: str) -> Fault:  # noqa: ANN401
     match expected, value:
         case "a string", int() | float():
             fix = f'write "{str(value).lower() if isinstance(value, bool) else value}"'
-        case "an integer", str() if value.isdecimal():
+        case "an integer", str() if value.isdecimal() and len(value) < 20:
             fix = f"write {int(value)}"
         case "a list", str():
             words = ", ".join(json.dumps(word, ensure_ascii=False) for word in value.split())

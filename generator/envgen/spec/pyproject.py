@@ -112,9 +112,8 @@ class _Tables:
         """Return the newest Python with a known base image that `requires-python` admits."""
         known = sorted({base.python for base in bases() if base.python}, key=Version, reverse=True)
         key = "project.requires-python"
-        try:
-            admitted = SpecifierSet(text)
-        except (InvalidSpecifier, TypeError, AttributeError):
+        admitted = _parse_range(text)
+        if admitted is None:
             self.report(key, f"{text!r} is not a range of versions", fix='as ">=3.11"')
             return known[0]
         for minor in known:
@@ -223,6 +222,13 @@ class _Tables:
         problem = Problem(what=what, file=_FILE, key=key, why=why, fix=fix)
         if problem not in self.problems:
             self.problems.append(problem)
+
+
+def _parse_range(text: Any) -> SpecifierSet | None:  # noqa: ANN401
+    try:
+        return SpecifierSet(text) if isinstance(text, str) else None
+    except InvalidSpecifier:
+        return None
 
 
 def _strings(table: Mapping[str, Any], key: str) -> list[str]:

@@ -32,6 +32,13 @@ def official_python(spec: Spec) -> str:
 
 def choose_base(spec: Spec, image: Image) -> BaseChoice:
     """Return the base of an image of the spec."""
+    if image.base in {"auto", "slim"} and image.locker == "conda-lock":
+        return BaseChoice(
+            image=f"docker.io/library/debian:{_DISTRO[spec.epoch]}-slim",
+            official_python=False,
+            reason="conda brings the Python, so a Debian without one is enough; "
+            f"{_DISTRO[spec.epoch]} is the stable Debian of epoch {spec.epoch}",
+        )
     if image.base in {"auto", "slim"}:
         why = {
             "auto": "nothing in the lock links a system CUDA, so the smallest image with this "
@@ -51,3 +58,17 @@ def choose_base(spec: Spec, image: Image) -> BaseChoice:
         official_python=False,
         reason="the spec names it",
     )
+
+
+_OLDEST_GLIBC: Final = "2.28"
+"""Of a base that no table knows. conda-lock's own default, and what conda-forge builds for at most
+(conda-forge/conda-forge-pinning-feedstock, c_stdlib_version)."""
+
+
+def find_glibc(spec: Spec, image: Image) -> str:
+    """Return the glibc of an image's base, as far as the tables tell."""
+    from envgen.tables import distros, find_base  # noqa: PLC0415 - only conda-lock asks
+
+    row = find_base(choose_base(spec, image).image)
+    known = {distro.id: distro.glibc for distro in distros()}
+    return known.get(row.distro, _OLDEST_GLIBC) if row else _OLDEST_GLIBC

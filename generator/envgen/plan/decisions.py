@@ -32,9 +32,7 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
         Decision(
             about="python",
             choice=spec.project.python,
-            reason="the spec says so, or requires-python admits none newer"
-            if choice.official_python
-            else "the base must have it",
+            reason=_explain_python(image, official=choice.official_python),
         ),
         Decision(
             about="platforms",
@@ -50,7 +48,8 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
             Decision(
                 about=f"layer {layer.name}",
                 choice=describe_layer(layer),
-                reason=f"installed from {image_folder(name)}/pylock.{layer.name}.toml alone",
+                reason=f"installed from {image_folder(name)}/{layer.file} alone"
+                + (", by py-rattler: no conda is in the image" if layer.kind == "conda" else ""),
             )
             for layer in locked.layers
         ),
@@ -72,16 +71,39 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
     )
 
 
+def _explain_python(image: Image, *, official: bool) -> str:
+    if image.locker == "conda-lock":
+        return "the spec says so; conda brings it"
+    if official:
+        return "the spec says so, or requires-python admits none newer"
+    return "the base must have it"
+
+
 def _explain_cuda(spec: Spec, name: str, locked: LockedImage) -> tuple[Decision, ...]:
     if spec.images[name].gpu is not None:
         from envgen.plan.gpu import explain_gpu  # noqa: PLC0415 - reads the CUDA tables
 
-        return explain_gpu(name, locked, image_platforms(spec, name)[0])
+        return (
+            *explain_gpu(name, locked, image_platforms(spec, name)[0]),
+            _explain_start(spec, spec.images[name]),
+        )
     if not locked.gpu_code:
         return ()
     carriers = ", ".join(f"{row.package} {row.version}" for row in locked.gpu_code)
     reason = f"the spec declares no gpu for the image, although {carriers} can use one"
     return (Decision(about="cuda", choice="unused", reason=reason),)
+
+
+def _explain_start(spec: Spec, image: Image) -> Decision:
+    if not (choose_base(spec, image).official_python or image.command):
+        reason = "the base's own entrypoint and command are kept; a `command` would replace both"
+        return Decision(about="start", choice="unchecked", reason=reason)
+    return Decision(
+        about="start",
+        choice="checked",
+        reason="driver and GPU are compared with the lock before the command runs; a machine "
+        f"without GPU {'ends the start' if image.gpu and image.gpu.required else 'is said'}",
+    )
 
 
 def describe_layer(layer: LockedLayer) -> str:

@@ -1,7 +1,9 @@
 """What an image asks of a host's driver and GPUs, and whether its lock can serve the spec."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
+
+import msgspec
 
 from envgen.cuda.gpus import find_gpu
 from envgen.cuda.host import Host
@@ -14,6 +16,7 @@ from envgen.errors import LockError, Problem
 from envgen.lock.model import LockedImage
 from envgen.lock.request import image_platforms
 from envgen.plan.model import Decision
+from envgen.spec.load import key_prefix
 from envgen.spec.model import Gpu, Spec
 
 _MACHINES: Final[dict[str, Machine]] = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
@@ -43,9 +46,7 @@ def explain_gpu(name: str, locked: LockedImage, platform: str) -> tuple[Decision
         Decision(
             about="driver",
             choice=f"one that supports CUDA {oldest}",
-            reason="code is compiled while it runs, by the driver"
-            if oldest == cuda.release and oldest.minor
-            else "finished code runs on every driver of its CUDA's major version",
+            reason="finished code runs on every driver of its CUDA's major version",
         ),
     )
 
@@ -60,6 +61,9 @@ def require_served(spec: Spec, name: str, locked: LockedImage, *, spec_file: str
     gpu = spec.images[name].gpu
     if gpu is None:
         return
+    if locked.locker == "conda-lock":
+        # Its `cuda` is that of the hosts, for which conda chose builds; theirs may be older.
+        gpu = msgspec.structs.replace(gpu, cuda="auto")
     problems = [
         problem
         for platform in image_platforms(spec, name)
@@ -67,7 +71,7 @@ def require_served(spec: Spec, name: str, locked: LockedImage, *, spec_file: str
             describe_requirement(name, locked, platform),
             gpu,
             file=spec_file,
-            key=f"images.{name}.gpu",
+            key=f"{key_prefix(spec_file)}images.{name}.gpu",
         )
     ]
     if problems:
@@ -97,17 +101,23 @@ def describe_requirement(name: str, locked: LockedImage, platform: str) -> Requi
     )
 
 
+def describe_requirements(
+    name: str, locked: LockedImage, platforms: Iterable[str]
+) -> dict[Machine, Requirement]:
+    """Return what a locked image requires, by the processor it is built for."""
+    return {_MACHINES[each]: describe_requirement(name, locked, each) for each in platforms}
+
+
 def oldest_cuda(requirement: Requirement) -> Version | None:
     """Return the oldest CUDA that a driver has to support; None for an image without CUDA.
 
-    Finished code runs on every driver of its CUDA's major version (minor-version compatibility,
-    from CUDA 11 on); code that the driver compiles at run time needs a driver of its own release
-    (docs.nvidia.com/deploy/cuda-compatibility).
+    Finished code runs on every driver of its CUDA's major version: minor-version compatibility,
+    from CUDA 11 on (docs.nvidia.com/deploy/cuda-compatibility). What compiles PTX at run time needs
+    a newer driver when it does, but may never do it: numba is locked with librosa and others. So it
+    refuses no start; `doctor` and the image's own check say it.
     """
     wanted = [
-        part.cuda.release
-        if part.ptx_at_runtime or part.cuda.major < 11
-        else parse_version(f"{part.cuda.major}.0")
+        part.cuda.release if part.cuda.major < 11 else parse_version(f"{part.cuda.major}.0")
         for part in requirement.components
         if part.cuda
     ]

@@ -14,7 +14,7 @@ from envgen.plan.decisions import (
     not_locked,
 )
 from envgen.plan.determinism import plan_determinism
-from envgen.plan.model import Base, HealthCheck, ImagePlan, Layer, Plan
+from envgen.plan.model import Base, CondaLayer, HealthCheck, ImagePlan, Layer, Plan
 from envgen.spec.model import Image, Spec
 
 RUNTIME_FOLDER: Final = "/opt/envgen"
@@ -51,8 +51,7 @@ def _plan_image(
     base = _pinned(spec, lock, locked.base)
     builder = _pinned(spec, lock, official_python(spec))
     request = make_request(spec, name)
-    uv = _uv(lock, request.platforms)
-    hashes = sorted({uv.sha256[platform] for platform in request.platforms})
+    uv = _tool(lock, "uv", request.platforms)
     health = _plan_health(spec, image)
     return ImagePlan(
         name=name,
@@ -62,13 +61,16 @@ def _plan_image(
         base=base,
         builder=builder,
         uv_version=uv.version,
-        uv_requirement=" \\\n    ".join(
-            [f"uv=={uv.version}", *(f"--hash=sha256:{digest}" for digest in hashes)]
-        ),
+        uv_requirement=_write_requirement(uv, request.platforms),
         build_options=_plan_build_options(image, request.index),
-        layers=tuple(_plan_layer(request.folder, layer) for layer in locked.layers),
+        conda=_plan_conda(lock, request.folder, locked, request.platforms),
+        layers=tuple(
+            _plan_layer(request.folder, layer) for layer in locked.layers if layer.kind == "pylock"
+        ),
         copies=tuple(path.rstrip("/") for path in image.copy_),
         workdir=image.workdir,
+        entrypoint=_plan_entrypoint(image, base),
+        cuda_requirement=_plan_cuda_requirement(spec, name, locked),
         command=image.command,
         ports=() if image.port is None else (image.port,),
         env=_plan_env(spec, name, locked),
@@ -76,15 +78,39 @@ def _plan_image(
         health=health,
         certificates=spec.network.ca_certificates is not None,
         index=request.index,
+        trusted_host=_trusted_host(request.index),
         decisions=explain_image(spec, lock, name, locked),
     )
 
 
-def _uv(lock: Lock, platforms: Iterable[str]) -> LockedTool:
-    uv = lock.find_tool("uv")
-    if uv is None or not set(platforms) <= uv.sha256.keys():
-        raise not_locked(f"a uv for {' and '.join(platforms)}")
-    return uv
+def _tool(lock: Lock, name: str, platforms: Iterable[str]) -> LockedTool:
+    tool = lock.find_tool(name)
+    if tool is None or not set(platforms) <= tool.sha256.keys():
+        raise not_locked(f"a {name} for {' and '.join(platforms)}")
+    return tool
+
+
+def _write_requirement(tool: LockedTool, platforms: Iterable[str]) -> str:
+    """Return a tool with the hashes of its wheels, as pip reads it."""
+    hashes = sorted({tool.sha256[platform] for platform in platforms})
+    return " \\\n    ".join(
+        [f"{tool.name}=={tool.version}", *(f"--hash=sha256:{digest}" for digest in hashes)]
+    )
+
+
+def _plan_conda(
+    lock: Lock, folder: str, locked: LockedImage, platforms: Iterable[str]
+) -> CondaLayer | None:
+    layer = next((layer for layer in locked.layers if layer.kind == "conda"), None)
+    if layer is None:
+        return None
+    rattler = _tool(lock, "py-rattler", platforms)
+    return CondaLayer(
+        file=f"{folder}/{layer.file}",
+        note=describe_layer(layer),
+        rattler_version=rattler.version,
+        rattler_requirement=_write_requirement(rattler, platforms),
+    )
 
 
 def _pinned(spec: Spec, lock: Lock, name: str) -> Base:
@@ -103,9 +129,14 @@ def _pinned(spec: Spec, lock: Lock, name: str) -> Base:
 def _plan_layer(folder: str, layer: LockedLayer) -> Layer:
     return Layer(
         name=layer.name,
-        pylock=f"{folder}/pylock.{layer.name}.toml",
+        pylock=f"{folder}/{layer.file}",
         note=describe_layer(layer),
     )
+
+
+def _trusted_host(index: str) -> str:
+    """Return the host that pip has to be told to trust: that of an index without TLS."""
+    return index.split("/")[2] if index.startswith("http://") else ""
 
 
 def _plan_build_options(image: Image, index: str) -> tuple[str, ...]:
@@ -125,9 +156,33 @@ def _plan_health(spec: Spec, image: Image) -> tuple[HealthCheck, ...]:
     )
 
 
+def _plan_entrypoint(image: Image, base: Base) -> tuple[str, ...]:
+    """Return what runs before the command of an image that is meant for a GPU.
+
+    An entrypoint takes the command of the base image away (Dockerfile reference, "Understand how
+    CMD and ENTRYPOINT interact"), so one that is kept keeps its own.
+    """
+    if image.gpu is None or not (base.official_python or image.command):
+        return ()
+    # -I -S: no variable and no .pth file of a package can get into the way of a start.
+    return (f"{VENV}/bin/python", "-I", "-S", f"{RUNTIME_FOLDER}/envgen_runtime/start.py")
+
+
+def _plan_cuda_requirement(spec: Spec, name: str, locked: LockedImage) -> str:
+    gpu = spec.images[name].gpu
+    if gpu is None:
+        return ""
+    from envgen.plan.gpu import describe_requirements  # noqa: PLC0415 - reads the CUDA tables
+    from envgen.plan.start import write_requirement  # noqa: PLC0415 - reads the CUDA tables
+
+    requirements = describe_requirements(name, locked, image_platforms(spec, name))
+    return write_requirement(requirements, required=gpu.required)
+
+
 def _plan_env(spec: Spec, name: str, locked: LockedImage) -> tuple[tuple[str, str], ...]:
     image = spec.images[name]
-    own = {"VIRTUAL_ENV": VENV, "PYTHONUNBUFFERED": "1"}
+    prefix = "CONDA_PREFIX" if image.locker == "conda-lock" else "VIRTUAL_ENV"
+    own = {prefix: VENV, "PYTHONUNBUFFERED": "1"}
     if image.gpu is not None:
         from envgen.plan.gpu import plan_gpu_environment  # noqa: PLC0415 - reads the CUDA tables
 

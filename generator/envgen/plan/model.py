@@ -50,6 +50,23 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
+class CondaLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """Conda packages, the image's Python among them, below the layers from PyPI.
+
+    Attributes:
+        file: The file that the stage installs, relative to the spec.
+        note: How many packages and how much to download, in words.
+        rattler_version: The py-rattler that installs them.
+        rattler_requirement: That py-rattler with its hashes, as pip reads it.
+
+    """
+
+    file: str
+    note: str
+    rattler_version: str
+    rattler_requirement: str
+
+
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     """How the container's health is probed. Times are in seconds."""
 
@@ -73,9 +90,13 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
         uv_version: The uv that installs the layers.
         uv_requirement: That uv with its hashes, as pip reads it.
         build_options: What uv is told about source archives.
-        layers: Package layers, the one that changes least first.
+        conda: Conda packages; None where the base brings the Python.
+        layers: Package layers from PyPI, the one that changes least first.
         copies: What comes from the project.
         workdir: Where it lands.
+        entrypoint: What compares driver and GPU, and then runs the command; empty keeps the base
+            image's.
+        cuda_requirement: What it compares them with, as a text; empty without a GPU.
         command: What runs; empty keeps the base image's.
         ports: That the application listens on.
         env: Variables of the image, in the order in which they are written.
@@ -83,6 +104,7 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
         health: The health check; none where the self-test is off.
         certificates: Whether builds get the network's CA bundle.
         index: The package index of builds, whose login they may get; empty for PyPI.
+        trusted_host: Its host where it is reached without TLS; else empty.
         decisions: All of the above that was a choice.
 
     """
@@ -96,9 +118,12 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     uv_version: str
     uv_requirement: str
     build_options: tuple[str, ...]
+    conda: CondaLayer | None
     layers: tuple[Layer, ...]
     copies: tuple[str, ...]
     workdir: str
+    entrypoint: tuple[str, ...]
+    cuda_requirement: str
     command: tuple[str, ...]
     ports: tuple[int, ...]
     env: tuple[tuple[str, str], ...]
@@ -106,7 +131,13 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     health: tuple[HealthCheck, ...]
     certificates: bool
     index: str
+    trusted_host: str
     decisions: tuple[Decision, ...]
+
+    @property
+    def has_runtime(self) -> bool:
+        """Whether the image holds envgen's own files: for its start, or as its health check."""
+        return bool(self.health or self.entrypoint)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

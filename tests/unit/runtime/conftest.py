@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,13 @@ from envgen.resources import RUNTIME
 sys.path.insert(0, str(RUNTIME))
 
 PACKAGE = RUNTIME / "envgen_runtime"
-SWITCHES = ("ENVGEN_SELFTEST", "ENVGEN_SELFTEST_TIMEOUT", "ENVGEN_STATE_DIR", "PYTHONPATH")
+SWITCHES = (
+    "ENVGEN_SELFTEST",
+    "ENVGEN_SELFTEST_TIMEOUT",
+    "ENVGEN_START",
+    "ENVGEN_STATE_DIR",
+    "PYTHONPATH",
+)
 
 
 class Answer(NamedTuple):
@@ -52,8 +59,11 @@ class Container:
         return [*self.interpreter, str(self.package), *arguments]
 
     def run(self, *arguments: str, **environment: str) -> Answer:
+        return self.run_argv(self.argv(*arguments), **environment)
+
+    def run_argv(self, argv: list[str], **environment: str) -> Answer:
         done = subprocess.run(
-            self.argv(*arguments),
+            argv,
             env=self.environment | environment,
             capture_output=True,
             check=False,
@@ -109,3 +119,59 @@ def counted(container: Container) -> Callable[[], int]:
         f"{container.good_workload}\nwith open({str(log)!r}, 'a') as _log: _log.write('x')"
     )
     return lambda: len(log.read_text())
+
+
+MODULE = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {}  Release Build  (builder)\n"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine as a container sees it: the root of a file system, and a stand-in for NVML."""
+
+    root: Path
+    library: Path
+    patch: pytest.MonkeyPatch
+
+    def load_driver(self, version: str = "535.129.03") -> None:
+        self.write("proc/driver/nvidia/version", MODULE.format(version))
+
+    def add_devices(self, *names: str) -> None:
+        for name in names or ("nvidia0", "nvidiactl", "nvidia-uvm"):
+            self.write(f"dev/{name}", "")
+
+    def write(self, path: str, text: str) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def answer(self, text: str) -> None:
+        """Let NVML answer so: `init=18`, `count=2 sensor1=15`."""
+        self.patch.setenv("FAKE_NVML", f" {text}")
+
+
+@pytest.fixture(scope="session")
+def compile_nvml(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return what compiles the stand-in for NVML."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler, which makes the stand-in for NVML")
+
+    def compile_library(*options: str) -> Path:
+        library = tmp_path_factory.mktemp("nvml") / "libnvidia-ml.so.1"
+        source = Path(__file__).with_name("fake_nvml.c")
+        flags = ["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", *options]
+        subprocess.run([compiler, *flags, "-o", library, source], check=True)
+        return library
+
+    return compile_library
+
+
+@pytest.fixture(scope="session")
+def nvml_library(compile_nvml: Callable[..., Path]) -> Path:
+    return compile_nvml()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, nvml_library: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Return a machine without driver and GPU."""
+    return Machine(tmp_path / "machine", nvml_library, monkeypatch)

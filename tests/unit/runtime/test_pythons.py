@@ -41,3 +41,12 @@ def test_probe_run_and_explain_work(container: Container, version: str) -> None:
     assert report["healthy"] is True
     explained = container.run("explain")
     assert (explained.code, explained.complaint) == (0, "")
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+def test_start_works(container: Container, version: str) -> None:
+    (container.directory / "cuda.txt").write_text("required no\npackage torch\ncuda 12.8\n")
+    argv = [find_python(version), "-I", "-S", "-W", "error", str(container.package / "start.py")]
+    answer = container.run_argv([*argv, "echo", "ran"])
+    assert (answer.code, answer.text) == (0, "ran\n")
+    assert answer.complaint.startswith("envgen: no GPU here")

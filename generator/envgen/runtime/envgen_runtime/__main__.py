@@ -1,4 +1,4 @@
-"""Commands: probe (the health check), run [--json], explain.
+"""Commands: start (of a container), probe (the health check), run [--json], explain.
 
 `record` and `worker` are the processes that these three start; they are not for people.
 """
@@ -8,11 +8,18 @@ from __future__ import annotations
 import os
 import sys
 
-USAGE = "usage: python /opt/envgen/envgen_runtime probe [--port N] | run [--json] | explain"
+USAGE = (
+    "usage: python /opt/envgen/envgen_runtime "
+    "start -- COMMAND... | probe [--port N] | run [--json] | explain"
+)
 
 
 def main(arguments: list[str]) -> int:
-    # Each command imports only what it needs: a cached probe must stay within milliseconds.
+    # Each command imports only what it needs: start and probe must stay within milliseconds.
+    if arguments[:2] == ["start", "--"]:
+        from envgen_runtime.start import start
+
+        return start(arguments[2:])
     if arguments == ["probe"]:
         from envgen_runtime.probe import probe
 
@@ -58,5 +65,6 @@ if __name__ == "__main__":
         here = os.path.dirname(os.path.abspath(__file__))
         sys.path[:] = [os.path.dirname(here), *(entry for entry in sys.path if entry != here)]
     # A message may carry bytes that the locale cannot print; that must not break the answer.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if sys.stdout is not None:  # as it is where somebody has closed it
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     raise SystemExit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ ends. So it goes on, and a later probe finds its verdict.
 
 from __future__ import annotations
 
+import os
 import time
 
 from envgen_runtime.state import Store, open_store
@@ -18,6 +19,9 @@ WAIT_S = 25.0
 answer is `starting` and not a killed probe. Docker counts both as a failure, unless they come
 within the start period; waiting makes fewer of them than answering at once would, and with the
 defaults (interval 30 s, three retries) a test of 120 s ends before the third."""
+
+GPU_S = 10.0
+"""How long NVML may take for a sign of life of every GPU; one that is sick may take for ever."""
 
 LOCKED = 3
 """Exit code of `record` while another process is testing."""
@@ -45,6 +49,8 @@ def _answer() -> tuple[bool, str]:
         return True, "healthy: the self-test is switched off (ENVGEN_SELFTEST=off)"
     try:
         text = _verdict(limit_s())
+        fault = _gpu_fault() if text.startswith("healthy:") else ""
+        text = f"unhealthy: {fault}" if fault else text
     except SwitchError as error:
         text = f"unhealthy: {error}"
     except Exception as error:  # noqa: BLE001 a health check answers, whatever happens
@@ -54,6 +60,18 @@ def _answer() -> tuple[bool, str]:
     if selected == "warn":
         return True, f"not enforced (ENVGEN_SELFTEST=warn): {text}"
     return False, text
+
+
+def _gpu_fault() -> str:
+    """Return what is wrong with the GPU by now; nothing for an image that does not use one."""
+    from envgen_runtime.requirement import REQUIREMENT, read_requirement
+
+    requirement = read_requirement(REQUIREMENT, os.uname().machine)
+    if requirement is None or not (requirement.required or requirement.parts):
+        return ""
+    from envgen_runtime.gpu import find_fault, look
+
+    return find_fault(look(limit_s=GPU_S), required=requirement.required)
 
 
 def listens(port: int) -> bool:

@@ -23,6 +23,14 @@ class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
         allow_source: Names of packages that may be built from source.
         index: The package index; empty for PyPI.
         exclude_newer: RFC 3339 moment; empty for none.
+        conda: MatchSpecs of what conda installs; only conda-lock knows them.
+        channels: Conda channels, the one that wins first.
+        cuda: The CUDA of the hosts, as `12.8`, which conda's builds are chosen for; empty for none.
+        glibc: Of the image's base, which conda's builds are chosen for.
+        upgrade: Packages whose pins are dropped while the others are kept. Says how to lock, not
+            what: `render_inputs` leaves it out.
+        constraints: PEP 508 requirements on packages that the image need not have: pins that
+            another image has and this one shall share. `render_inputs` leaves them out, too.
 
     """
 
@@ -35,6 +43,12 @@ class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
     allow_source: tuple[str, ...] = ()
     index: str = ""
     exclude_newer: str = ""
+    conda: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    cuda: str = ""
+    glibc: str = ""
+    upgrade: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
 
 
 class LockResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +95,12 @@ class Locker(Protocol):
         """
 
 
-_MODULES: Final = {"uv": "envgen.lockers.uv"}
+_MODULES: Final = {
+    "uv": "envgen.lockers.uv",
+    "poetry": "envgen.lockers.poetry",
+    "conda-lock": "envgen.lockers.conda_lock",
+    "pip": "envgen.lockers.pip",
+}
 
 
 def load_locker(name: str) -> Locker:

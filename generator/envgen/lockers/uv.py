@@ -15,7 +15,14 @@ _OLDEST_HOST: Final = (3, 11)
 
 
 def render_inputs(request: LockRequest) -> tuple[RenderedFile, ...]:
-    """Return the pyproject.toml that uv locks.
+    """Return the pyproject.toml that uv locks."""
+    return (
+        RenderedFile(path=f"{request.folder}/pyproject.toml", content=_render_project(request, ())),
+    )
+
+
+def _render_project(request: LockRequest, constraints: tuple[str, ...]) -> bytes:
+    """Return a pyproject.toml.
 
     The image's Python stands in the markers and not in `requires-python`: uv refuses to lock with
     an interpreter that `requires-python` excludes, and the machine that locks need not have the
@@ -31,6 +38,8 @@ def render_inputs(request: LockRequest) -> tuple[RenderedFile, ...]:
     tool: dict[str, Any] = {"package": False, "environments": environments}
     if request.exclude_newer:
         tool["exclude-newer"] = request.exclude_newer
+    if constraints:
+        tool["constraint-dependencies"] = list(constraints)
     if request.index:
         tool["index"] = [{"name": INDEX_NAME, "url": request.index, "default": True}]
     document = {
@@ -47,8 +56,7 @@ def render_inputs(request: LockRequest) -> tuple[RenderedFile, ...]:
         "The environments below fix the image's Python; requires-python only admits the one "
         "that runs uv."
     )
-    body = tomli_w.dumps(document)
-    return (RenderedFile(path=f"{request.folder}/pyproject.toml", content=seal(header, body)),)
+    return seal(header, tomli_w.dumps(document))
 
 
 def probe_version() -> str:
@@ -61,10 +69,19 @@ def probe_version() -> str:
 def lock(
     request: LockRequest, *, current: bytes | None, ca_certificates: Path | None
 ) -> LockResult:
-    """Run `uv lock` and return what it pinned."""
+    """Run `uv lock` and return what it pinned.
+
+    Constraints are given to a first run, whose pins the second one keeps. uv writes constraints
+    into its lock, and would call a lock stale whose pyproject.toml does not have them; but they are
+    another image's pins, and in the file they would have to be edited with every upgrade there.
+    """
     from envgen.lockers import uv_program  # noqa: PLC0415 - checks never run uv
 
-    (project,) = render_inputs(request)
+    plain = _render_project(request, ())
+    constrained = _render_project(request, request.constraints)
     return uv_program.lock(
-        request, project.content, current=current, ca_certificates=ca_certificates
+        request,
+        [constrained, plain] if request.constraints else [plain],
+        current=current,
+        ca_certificates=ca_certificates,
     )

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -46,12 +47,19 @@ def probe_version() -> str:
 
 def lock(
     request: LockRequest,
-    project: bytes,
+    projects: Sequence[bytes],
     *,
     current: bytes | None,
     ca_certificates: Path | None,
 ) -> LockResult:
-    """Run `uv lock` on a project in a folder of its own and return what it pinned.
+    """Run `uv lock` in a folder of its own and return what it pinned.
+
+    Args:
+        request: What is locked.
+        projects: The pyproject.toml files that are locked one after the other, each run keeping
+            the pins of the one before; the lock is the last one's.
+        current: The lock so far, whose pins are kept where they fit.
+        ca_certificates: Certificates that the index may have.
 
     Raises:
         LockError: The requirements cannot be met, or an artifact has no hash.
@@ -61,11 +69,15 @@ def lock(
     """
     with tempfile.TemporaryDirectory(prefix="envgen-") as scratch:
         folder = Path(scratch)
-        (folder / "pyproject.toml").write_bytes(project)
         if current is not None:
             (folder / NATIVE).write_bytes(current)
-        env = _environment(request, ca_certificates)
-        offline = _lock(request, folder, env)
+        env = uv_environment(request.index, ca_certificates, exclude_newer=request.exclude_newer)
+        upgrade = [f"--upgrade-package={name}" for name in request.upgrade]
+        offline = False
+        for project in projects:
+            (folder / "pyproject.toml").write_bytes(project)
+            offline |= _lock(request, folder, env, upgrade)
+            upgrade = []
         pylock = _export(folder, env)
         native = (folder / NATIVE).read_bytes()
     return LockResult(
@@ -75,9 +87,19 @@ def lock(
     )
 
 
-def _environment(request: LockRequest, ca_certificates: Path | None) -> dict[str, str]:
+def uv_environment(
+    index: str, ca_certificates: Path | None, *, exclude_newer: str = ""
+) -> dict[str, str]:
+    """Return the variables for a uv that has these settings and none of this machine's uv.toml.
+
+    UV_NO_CONFIG makes uv ignore the same keys of a pyproject.toml as well, so they are repeated.
+    The login of the index comes from the environment.
+    """
     env = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", "NO_COLOR": "1"}
-    if request.index:
+    if exclude_newer:
+        env["UV_EXCLUDE_NEWER"] = exclude_newer
+    if index:
+        env["UV_DEFAULT_INDEX"] = f"{INDEX_NAME}={index}"
         for part in ("USERNAME", "PASSWORD"):
             if f"ENVGEN_INDEX_{part}" in os.environ:
                 name = f"UV_INDEX_{INDEX_NAME.upper()}_{part}"
@@ -87,9 +109,9 @@ def _environment(request: LockRequest, ca_certificates: Path | None) -> dict[str
     return env
 
 
-def _lock(request: LockRequest, folder: Path, env: dict[str, str]) -> bool:
+def _lock(request: LockRequest, folder: Path, env: dict[str, str], upgrade: list[str]) -> bool:
     """Run `uv lock`, and once more from the cache where the network is gone."""
-    command = [find_uv(), "lock", "--python", sys.executable]
+    command = [find_uv(), "lock", "--python", sys.executable, *upgrade]
     done = process.run(command, cwd=folder, env=env, timeout_s=_TIMEOUT_S)
     if done.returncode == 0:
         return False
@@ -125,14 +147,25 @@ _NO_NETWORK: Final = re.compile(
     r"|Connection refused|Request failed after|429 Too Many|50[0-4] [A-Z]",
     re.IGNORECASE,
 )
-_DENIED: Final = re.compile(r"40[13] (?:Unauthorized|Forbidden)|authentication|credentials")
+_DENIED: Final = re.compile(
+    r"40[13] (?:Unauthorized|Forbidden)|[Mm]issing credentials|valid authentication credentials"
+)
 _MISSING: Final = re.compile(r"Because (\S+) was not found in the (?:package registry|provided)")
+_EMPTY: Final = re.compile(r"Because there are no versions of (\S+) and")
 _UNSATISFIABLE: Final = "No solution found"
 
 
 def explain_failure(image: str, stderr: str) -> EnvgenError:
     """Return the error that a failed `uv lock` amounts to, with uv's explanation trimmed."""
     key = f"images.{image}"
+    # Before what is missing: to uv, a package that may not be read is not there.
+    if _DENIED.search(stderr):
+        return NetworkError.single(
+            "the package index wants a login",
+            key=key,
+            why=_trim(stderr),
+            fix="set ENVGEN_INDEX_USERNAME and ENVGEN_INDEX_PASSWORD",
+        )
     missing = _MISSING.search(stderr)
     if missing:
         return LockError.single(
@@ -141,12 +174,13 @@ def explain_failure(image: str, stderr: str) -> EnvgenError:
             why=_trim(stderr),
             fix="check its spelling, or name the index that has it in network.index",
         )
-    if _DENIED.search(stderr):
-        return NetworkError.single(
-            "the package index wants a login",
+    empty = _EMPTY.search(stderr)
+    if empty:
+        return LockError.single(
+            f"the index has no version of {empty[1]!r}",
             key=key,
             why=_trim(stderr),
-            fix="set ENVGEN_INDEX_USERNAME and ENVGEN_INDEX_PASSWORD",
+            fix="check that network.index is a package index; network.exclude-newer hides versions",
         )
     if _UNSATISFIABLE in stderr:
         return LockError.single(

@@ -18,3 +18,5 @@ TEMPLATES: Final = _find("templates")
 PRESETS: Final = _find("presets")
 RUNTIME: Final = _PACKAGE / "runtime"
 """The plain files that go into images, copied as they are."""
+CONDA_INSTALL: Final = _PACKAGE / "lockers" / "conda_install.py"
+"""The script that installs conda packages in a build, copied as it is."""

@@ -1,24 +1,74 @@
 """`envgen lock`: pin packages and base images anew and say what changed."""
 
 import argparse
+from collections.abc import Iterable
 
 import msgspec
 
 from envgen import output, project
 from envgen.console import Console
+from envgen.errors import Problem, UsageError
+from envgen.lock.changes import describe_changes
+from envgen.project import Project
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    opened = project.open_project(arguments.directory, arguments.images)
-    with output.hold(opened.root):
+    with project.hold_project(arguments.directory, arguments.images) as opened:
+        packages = _name_packages(opened, arguments.upgrade or ())
         with console.progress() as report:
             current = project.lock_project(
-                opened, opened.images, upgrade=arguments.upgrade, report=report
+                opened,
+                opened.images,
+                upgrade=arguments.upgrade == [],
+                packages=packages,
+                report=report,
             )
         differences = output.compare(current.files, current.root)
         if not arguments.force:
             output.refuse_edited(differences)
         output.write([difference.file for difference in differences], current.root)
-    lines = [str(change) for change in current.changes] or ["nothing changed"]
+    lines = describe_changes(current.changes) or ["nothing changed"]
     console.result("\n".join(lines), {"changes": msgspec.to_builtins(current.changes)})
     return 0
+
+
+def _name_packages(opened: Project, given: Iterable[str]) -> tuple[str, ...]:
+    """Return the normalised names of packages to upgrade.
+
+    Raises:
+        UsageError: None of the images has one of them in its lock.
+
+    """
+    given = tuple(given)
+    if not given:
+        return ()
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - rarely asked for
+
+    from envgen.lock.stored import read_packages  # noqa: PLC0415 - imports packaging
+    from envgen.spec.suggest import suggest  # noqa: PLC0415
+
+    known = {
+        str(package.name)
+        for name in opened.images
+        if name in opened.lock.images
+        for package in read_packages(name, opened.lock.images[name], opened.read)
+    }
+    unknown = [name for name in given if canonicalize_name(name) not in known]
+    if unknown:
+        raise UsageError(
+            *(
+                Problem(
+                    what=f"no image in question has a package {name!r} locked",
+                    fix=f"to upgrade that image: `envgen lock {name} --upgrade`"
+                    if name in opened.loaded.spec.images
+                    else _near(suggest(name, known)),
+                )
+                for name in unknown
+            )
+        )
+    return tuple(canonicalize_name(name) for name in given)
+
+
+def _near(hint: str) -> str:
+    """Return a hint, but not the list of all packages that it is without a near one."""
+    return hint if hint.startswith("did") else ""

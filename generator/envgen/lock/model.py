@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -58,11 +58,12 @@ class LockedTool(_Row, frozen=True, kw_only=True):
 
 
 class LockedLayer(_Row, frozen=True, kw_only=True):
-    """Packages that are installed together, from one pylock.toml.
+    """Packages that are installed together, from one file.
 
     Attributes:
-        name: The layer's name, which is in its file's name.
-        sha256: Of its pylock.toml.
+        name: The layer's name.
+        kind: What its file is: a pylock.toml, or conda packages.
+        sha256: Of its file.
         packages: How many there are.
         download_bytes: What has to be fetched, by platform, of the artifacts whose size is known.
         unknown_sizes: How many artifacts have no known size.
@@ -70,10 +71,16 @@ class LockedLayer(_Row, frozen=True, kw_only=True):
     """
 
     name: _LayerName
+    kind: Literal["pylock", "conda"] = "pylock"
     sha256: _Sha256
     packages: int
     download_bytes: dict[_Word, int]
     unknown_sizes: int = 0
+
+    @property
+    def file(self) -> str:
+        """The name of its file, in the image's folder."""
+        return f"{self.name}.toml" if self.kind == "conda" else f"pylock.{self.name}.toml"
 
 
 class LockedGpuCode(_Row, frozen=True, kw_only=True):

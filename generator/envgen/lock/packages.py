@@ -24,12 +24,15 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """A package at one version.
 
     Attributes:
-        name: Normalised as PyPA's name specification says.
+        name: Normalised as PyPA's name specification says; of a conda package, its name on PyPI
+            where it is a Python package, else its own.
         version: As the lock has it, local part (`+cu128`) included.
-        wheels: Those that fit the image's Python on one of its platforms.
+        wheels: Those that fit the image's Python on one of its platforms; of a conda package, its
+            archives.
         source: The source archive, where the package is built from it.
         marker: A PEP 508 marker that says when it is installed; empty for always.
         downloads: What an installer takes, by platform (`linux/amd64`).
+        conda: The name that it has on a conda channel; empty for a package of PyPI.
 
     """
 
@@ -39,3 +42,4 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     source: Artifact | None = None
     marker: str = ""
     downloads: dict[str, Artifact] = msgspec.field(default_factory=dict)
+    conda: str = ""

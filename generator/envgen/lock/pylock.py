@@ -11,7 +11,7 @@ from typing import Final
 
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from envgen.errors import LockError, Problem
 from envgen.lock.packages import Artifact, LockedPackage
@@ -45,6 +45,7 @@ class _Selector:
     def __init__(self, request: LockRequest) -> None:
         self.request = request
         self.problems: list[Problem] = []
+        self.may_build = {canonicalize_name(name) for name in request.allow_source}
         self.ranks = {
             platform: {tag: n for n, tag in enumerate(_tags(request.python, platform))}
             for platform in request.platforms
@@ -65,7 +66,7 @@ class _Selector:
                 wheels[wheel.filename] = wheel
             if fitting:
                 downloads[platform] = fitting[0][1]
-            elif package.sdist and package.name in self.request.allow_source:
+            elif package.sdist and package.name in self.may_build:
                 source = downloads[platform] = self._artifact(package, package.sdist)
             else:
                 self._report_no_wheel(package, platform)

@@ -1,9 +1,9 @@
 """What a spec asks a locker for, image by image. Pure: its rendered form decides staleness."""
 
-from typing import Final
+from typing import Any, Final
 
 from envgen.lockers import LockRequest
-from envgen.spec.model import Spec
+from envgen.spec.model import Image, Spec
 
 ENVIRONMENTS: Final = "environments"
 
@@ -32,4 +32,19 @@ def make_request(spec: Spec, name: str) -> LockRequest:
         allow_source=image.allow_source,
         index=spec.network.index or "",
         exclude_newer=spec.network.exclude_newer or "",
+        **_conda(spec, image),
     )
+
+
+def _conda(spec: Spec, image: Image) -> dict[str, Any]:
+    """Return what only conda-lock asks for."""
+    if image.locker != "conda-lock":
+        return {}
+    from envgen.plan.base import find_glibc  # noqa: PLC0415 - reads a table
+
+    return {
+        "conda": image.conda,
+        "channels": image.channels,
+        "cuda": image.gpu.cuda if image.gpu else "",
+        "glibc": find_glibc(spec, image),
+    }

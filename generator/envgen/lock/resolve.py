@@ -2,15 +2,15 @@
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
-from envgen import process
-from envgen.errors import EnvgenError, ToolError
+from envgen.errors import EnvgenError, LockError, Problem, ToolError
+from envgen.lock.agreement import Versions, hold, list_versions
 from envgen.lock.bases import check_platforms, pin_base
 from envgen.lock.changes import Change, compare_packages
 from envgen.lock.gpu_code import read_gpu_code
@@ -25,6 +25,7 @@ from envgen.lock.model import (
     write_lock,
 )
 from envgen.lock.packages import LockedPackage
+from envgen.lock.pool import Pool
 from envgen.lock.pylock import render_pylock
 from envgen.lock.request import image_platforms, make_request
 from envgen.lock.sizes import fill_sizes
@@ -32,7 +33,7 @@ from envgen.lock.staleness import Read, hash_inputs, sha256
 from envgen.lockers import LockRequest, load_locker
 from envgen.plan.base import choose_base, official_python
 from envgen.rendered import RenderedFile, seal
-from envgen.spec.load import LoadedSpec
+from envgen.spec.load import LoadedSpec, key_prefix
 from envgen.spec.model import Spec
 from envgen.tables import find_tool
 
@@ -53,6 +54,7 @@ class LockOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 class _LockedFiles(msgspec.Struct, frozen=True, kw_only=True):
     locked: LockedImage
+    packages: tuple[LockedPackage, ...]
     files: tuple[RenderedFile, ...]
     changes: tuple[Change, ...]
 
@@ -63,6 +65,7 @@ def lock_images(
     names: Iterable[str],
     *,
     upgrade: bool,
+    packages: tuple[str, ...] = (),
     read: Read,
     report: Callable[[str], None],
 ) -> LockOutcome:
@@ -73,6 +76,7 @@ def lock_images(
         current: The lock so far; images that the spec no longer has are dropped from it.
         names: The images to lock.
         upgrade: Take the newest versions and digests instead of keeping pins that still fit.
+        packages: Packages that are upgraded, where the others keep their pins.
         read: Reads a file of the spec's folder.
         report: Told what is being done, a line at a time.
 
@@ -90,32 +94,44 @@ def lock_images(
     versions = {
         name: load_locker(name).probe_version() for name in {spec.images[n].locker for n in names}
     }
-    with _Interruptible(_PARALLEL) as pool:
+    with Pool(_PARALLEL) as pool:
         pinning = {
             image: pool.submit(pin_base, image, mirrors=mirrors, ca_certificates=ca)
             for image in missing
         }
-        locking = {
-            name: pool.submit(
-                _lock_image,
-                _Job(
-                    loaded=loaded,
-                    name=name,
-                    version=versions[spec.images[name].locker],
-                    upgrade=upgrade,
-                    read=read,
-                ),
-                report,
+
+        def start(name: str, constraints: tuple[str, ...] = ()) -> Future[_LockedFiles]:
+            job = _Job(
+                loaded=loaded,
+                name=name,
+                version=versions[spec.images[name].locker],
+                upgrade=upgrade,
+                packages=packages,
+                constraints=constraints,
+                read=read,
             )
-            for name in names
-        }
+            return pool.submit(_lock_image, job, report)
+
+        def relock(constraints: Mapping[str, tuple[str, ...]]) -> dict[str, _LockedFiles]:
+            again = {name: start(name, needed) for name, needed in constraints.items()}
+            _gather(again.values(), loaded.file)
+            return {name: future.result() for name, future in again.items()}
+
+        locking = {name: start(name) for name in names}
         _gather([*pinning.values(), *locking.values()], loaded.file)
+        results = {name: future.result() for name, future in locking.items()}
+        if spec.project.agree:
+            fixed = _read_fixed(spec, current, names, read)
+            try:
+                results = hold(spec.project.agree, results, fixed, relock)
+            except LockError as error:
+                raise LockError(*_name_file(error.problems, loaded.file)) from error
     pinned = {image: future.result() for image, future in pinning.items()}
-    results = {name: future.result() for name, future in locking.items()}
     lock = Lock(
         format=FORMAT,
+        agree=spec.project.agree,
         bases=_choose_bases(spec, wanted, {**kept, **pinned}),
-        tools=(_pin_uv(spec, current, upgrade=upgrade),),
+        tools=tuple(_pin_tools(spec, current, upgrade=upgrade)),
         images={
             name: results[name].locked if name in results else current.images[name]
             for name in spec.images
@@ -147,16 +163,6 @@ def environment_mirrors() -> dict[str, str]:
     return {name.strip(): host.strip() for name, _, host in pairs}
 
 
-class _Interruptible(ThreadPoolExecutor):
-    """A pool that Ctrl-C empties at once: programs are stopped, waiting work is dropped."""
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
-            self.shutdown(wait=False, cancel_futures=True)
-            process.stop_all()
-        self.shutdown(wait=True)
-
-
 def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
     """Wait for all and raise the problems of all that failed, under the first one's class.
 
@@ -167,14 +173,30 @@ def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
     if len(known) < len(failed):
         raise next(error for error in failed if not isinstance(error, EnvgenError))
     if known:
-        problems = dict.fromkeys(
-            msgspec.structs.replace(problem, file=file)
-            if problem.key and not problem.file
+        problems = (problem for error in known for problem in error.problems)
+        raise type(known[0])(*dict.fromkeys(_name_file(problems, file)))
+
+
+def _name_file(problems: Iterable[Problem], file: str) -> Iterator[Problem]:
+    for problem in problems:
+        unnamed = problem.key and not problem.file
+        yield (
+            msgspec.structs.replace(problem, file=file, key=key_prefix(file) + problem.key)
+            if unnamed
             else problem
-            for error in known
-            for problem in error.problems
         )
-        raise type(known[0])(*problems)
+
+
+def _read_fixed(spec: Spec, current: Lock, names: Iterable[str], read: Read) -> dict[str, Versions]:
+    """Return the versions of the images that are locked already and stay as they are."""
+    stay = [name for name in spec.images if name in current.images and name not in names]
+    return {
+        name: list_versions(
+            (str(package.get("name")), str(package.get("version", "")))
+            for package in _read_package_tables(make_request(spec, name), read)
+        )
+        for name in stay
+    }
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,21 +204,26 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     upgrade: bool
+    packages: tuple[str, ...]
+    constraints: tuple[str, ...]
     read: Read
 
 
 def _lock_image(job: _Job, report: Callable[[str], None]) -> _LockedFiles:
     spec, image = job.loaded.spec, job.loaded.spec.images[job.name]
-    request = make_request(spec, job.name)
+    request = msgspec.structs.replace(
+        make_request(spec, job.name), upgrade=job.packages, constraints=job.constraints
+    )
     locker = load_locker(image.locker)
-    report(f"locking {job.name} with {image.locker} {job.version}")
+    held = f", held to {', '.join(job.constraints)}" if job.constraints else ""
+    report(f"locking {job.name} with {image.locker}{held}")
     current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
     ca = find_ca_certificates(job.loaded)
     result = locker.lock(request, current=current, ca_certificates=ca)
     before = _read_package_tables(request, job.read)
     packages = fill_sizes(result.packages, _known_sizes(before), ca)
     given = locker.render_inputs(request)
-    layer = _render_layer(request, "packages", packages)
+    layers = tuple(_make_layers(request, packages))
     return _LockedFiles(
         locked=LockedImage(
             base=choose_base(spec, image).image,
@@ -205,34 +232,46 @@ def _lock_image(job: _Job, report: Callable[[str], None]) -> _LockedFiles:
             input_sha256=hash_inputs(given),
             lock_sha256=sha256(result.native.content),
             frameworks={p.name: p.version for p in packages if p.name in FRAMEWORKS},
-            layers=(_describe_layer("packages", packages, layer.content, request.platforms),),
+            layers=tuple(locked for locked, _ in layers),
             gpu_code=read_gpu_code(job.name, packages, wants_gpu=image.gpu is not None),
         ),
-        files=(*given, result.native, layer),
+        packages=packages,
+        files=(*given, result.native, *(file for _, file in layers)),
         changes=compare_packages(job.name, before, packages),
     )
 
 
-def _render_layer(
-    request: LockRequest, layer: str, packages: tuple[LockedPackage, ...]
-) -> RenderedFile:
+def _make_layers(
+    request: LockRequest, packages: tuple[LockedPackage, ...]
+) -> Iterator[tuple[LockedLayer, RenderedFile]]:
+    """Yield the layers of an image with their files, in the order in which they are stacked."""
+    conda = tuple(package for package in packages if package.conda)
+    others = tuple(package for package in packages if not package.conda)
+    if conda:
+        from envgen.lockers.conda_layer import render_layer  # noqa: PLC0415 - only for conda-lock
+
+        yield _make_layer(request, "conda", "conda", conda, render_layer(conda))
+    if others or not conda:
+        pylock = render_pylock(others, request.python)
+        yield _make_layer(request, "packages", "pylock", others, pylock)
+
+
+def _make_layer(
+    request: LockRequest,
+    name: str,
+    kind: Literal["pylock", "conda"],
+    packages: tuple[LockedPackage, ...],
+    text: str,
+) -> tuple[LockedLayer, RenderedFile]:
     header = "Generated by `envgen lock`. Do not edit: change the spec and lock again."
-    return RenderedFile(
-        path=f"{request.folder}/pylock.{layer}.toml",
-        content=seal(header, render_pylock(packages, request.python)),
-        guarded=False,
-    )
-
-
-def _describe_layer(
-    layer: str, packages: tuple[LockedPackage, ...], content: bytes, platforms: tuple[str, ...]
-) -> LockedLayer:
+    content = seal(header, text)
     sizes = {
         platform: [p.downloads[platform].size for p in packages if platform in p.downloads]
-        for platform in platforms
+        for platform in request.platforms
     }
-    return LockedLayer(
-        name=layer,
+    layer = LockedLayer(
+        name=name,
+        kind=kind,
         sha256=sha256(content),
         packages=len(packages),
         download_bytes={
@@ -241,16 +280,21 @@ def _describe_layer(
         },
         unknown_sizes=sum(size is None for found in sizes.values() for size in found),
     )
+    path = f"{request.folder}/{layer.file}"
+    return layer, RenderedFile(path=path, content=content, guarded=False)
 
 
 def _read_package_tables(request: LockRequest, read: Read) -> list[dict[str, object]]:
-    """Return the package tables of the pylock that is on disk; none where it cannot be read."""
-    content = read(f"{request.folder}/pylock.packages.toml")
-    try:
-        packages = tomllib.loads((content or b"").decode()).get("packages", [])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return []
-    return [entry for entry in packages if isinstance(entry, dict)]
+    """Return the package tables of the layers on disk; none of those that cannot be read."""
+    found: list[dict[str, object]] = []
+    for file in ("conda.toml", "pylock.packages.toml"):
+        content = read(f"{request.folder}/{file}")
+        try:
+            packages = tomllib.loads((content or b"").decode()).get("packages", [])
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            continue
+        found += [entry for entry in packages if isinstance(entry, dict)]
+    return found
 
 
 def _known_sizes(packages: Iterable[dict[str, object]]) -> dict[str, int]:
@@ -271,17 +315,27 @@ def _choose_bases(
     return tuple(known[image] for image in sorted({official_python(spec), *wanted.values()}))
 
 
-def _pin_uv(spec: Spec, current: Lock, *, upgrade: bool) -> LockedTool:
-    """Return the uv that installs inside of builds: the one of the lock, else of the table."""
-    platforms = dict.fromkeys(p for name in spec.images for p in image_platforms(spec, name))
-    kept = current.find_tool("uv")
+def _pin_tools(spec: Spec, current: Lock, *, upgrade: bool) -> Iterator[LockedTool]:
+    """Yield what installs inside of builds: uv, and py-rattler for conda packages."""
+    conda = [name for name, image in spec.images.items() if image.locker == "conda-lock"]
+    yield _pin_tool("uv", spec, tuple(spec.images), current, upgrade=upgrade)
+    if conda:
+        yield _pin_tool("py-rattler", spec, conda, current, upgrade=upgrade)
+
+
+def _pin_tool(
+    name: str, spec: Spec, images: Iterable[str], current: Lock, *, upgrade: bool
+) -> LockedTool:
+    """Return a tool as the lock has it, else as the table has it."""
+    platforms = dict.fromkeys(p for image in images for p in image_platforms(spec, image))
+    kept = current.find_tool(name)
     if kept and not upgrade and platforms.keys() <= kept.sha256.keys():
         return kept
-    rows = find_tool("uv", platforms)
+    rows = find_tool(name, platforms)
     if len(rows) < len(platforms):
-        raise ToolError.single(f"no uv is known for all of {', '.join(platforms)}")
+        raise ToolError.single(f"no {name} is known for all of {', '.join(platforms)}")
     return LockedTool(
-        name="uv",
+        name=name,
         version=rows[0].version,
         sha256={row.platform: row.sha256 for row in rows},
     )

@@ -4,7 +4,6 @@ PyPI says it. PEP 503 indexes and many mirrors do not, and then the files themse
 """
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ import msgspec
 
 from envgen.errors import NetworkError
 from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lock.pool import Pool
 
 _PARALLEL: Final = 8
 
@@ -41,10 +41,7 @@ def fill_sizes(
 def _ask(artifacts: list[Artifact], ca_certificates: Path | None) -> dict[str, int]:
     from envgen.registry.transport import Transport  # noqa: PLC0415 - only some indexes need it
 
-    with (
-        Transport(ca_certificates=ca_certificates) as transport,
-        ThreadPoolExecutor(_PARALLEL) as executor,
-    ):
+    with Transport(ca_certificates=ca_certificates) as transport, Pool(_PARALLEL) as pool:
 
         def ask(artifact: Artifact) -> tuple[str, int | None]:
             try:
@@ -55,7 +52,9 @@ def _ask(artifacts: list[Artifact], ca_certificates: Path | None) -> dict[str, i
             known = answer.status == 200 and length.isdigit()
             return artifact.sha256, int(length) if known else None
 
-        return {digest: size for digest, size in executor.map(ask, artifacts) if size is not None}
+        answers = [pool.submit(ask, artifact) for artifact in artifacts]
+        sizes = dict(answer.result() for answer in answers)
+    return {digest: size for digest, size in sizes.items() if size is not None}
 
 
 def _with_sizes(package: LockedPackage, sizes: Mapping[str, int]) -> LockedPackage:

@@ -50,12 +50,14 @@ def _why_stale(spec: Spec, lock: Lock, name: str, read: Read) -> str:
     base = choose_base(spec, image).image
     if locked.base != base or not (lock.find_base(base) and lock.find_base(official_python(spec))):
         return "its base image is not the one that was locked"
+    if any(layer.kind == "conda" for layer in locked.layers) and not lock.find_tool("py-rattler"):
+        return "the program that installs its conda packages is not pinned"
     native = read(f"{request.folder}/{locker.NATIVE}")
     if native is None or locked.lock_sha256 != _sha256_as_committed(native):
         return f"{locker.NATIVE} is {'missing' if native is None else 'not the one that was read'}"
     for layer in locked.layers:
-        content = read(f"{request.folder}/pylock.{layer.name}.toml")
+        content = read(f"{request.folder}/{layer.file}")
         if content is None or layer.sha256 != _sha256_as_committed(content):
             state = "missing" if content is None else "not the one that was written"
-            return f"pylock.{layer.name}.toml is {state}"
+            return f"{layer.file} is {state}"
     return ""

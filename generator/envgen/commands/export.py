@@ -1,0 +1,96 @@
+"""`envgen export`: an image's lock in a form that other tools read. Needs no network."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from packaging.pylock import is_valid_pylock_path
+
+from envgen import output, project
+from envgen.console import Console
+from envgen.errors import EditedError, UsageError
+from envgen.export import LockedContent, export
+from envgen.lock.request import make_request
+from envgen.lock.stored import read_packages
+from envgen.project import Project
+from envgen.rendered import RenderedFile
+
+_NEVER_WRITTEN_BY_HAND: Final = {"cyclonedx"}
+"""Forms without comments, so that no seal tells an own file from a person's."""
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.platform and arguments.format != "conda-explicit":
+        raise UsageError.single(
+            "--platform is for conda-explicit", fix="leave it out; the other forms hold all of them"
+        )
+    opened = project.open_project(arguments.directory, [arguments.image])
+    if arguments.frozen:
+        project.require_lock(opened)
+    else:
+        project.require_locked(opened)
+    content = export(arguments.format, _read_content(opened, arguments.image, arguments.platform))
+    if arguments.output is None or arguments.output == Path("-"):
+        console.result(content.decode())
+        return 0
+    target: Path = arguments.output
+    _check_name(target, arguments.format)
+    _write(target, content, arguments)
+    console.note(f"{target} written")
+    return 0
+
+
+def _read_content(opened: Project, name: str, platform: str | None) -> LockedContent:
+    locked = opened.lock.images[name]
+    base = opened.lock.find_base(locked.base)
+    assert base is not None  # noqa: S101 - a lock without it is stale
+    request = make_request(opened.loaded.spec, name)
+    if platform and platform not in request.platforms:
+        raise UsageError.single(
+            f"{name} is not locked for {platform}", fix=f"it is for {', '.join(request.platforms)}"
+        )
+    conda = (
+        opened.read(f"{request.folder}/conda-lock.yml") if locked.locker == "conda-lock" else b""
+    )
+    return LockedContent(
+        project=opened.loaded.spec.project.name,
+        image=name,
+        python=request.python,
+        platforms=(platform,) if platform else request.platforms,
+        index=request.index,
+        packages=read_packages(name, locked, opened.read),
+        base=base,
+        lock_sha256=locked.lock_sha256,
+        conda_lock=(conda or b"").decode(),
+    )
+
+
+def _check_name(target: Path, form: str) -> None:
+    if form == "pylock.toml" and not is_valid_pylock_path(target):
+        raise UsageError.single(
+            f"installers do not take {target.name} for a pylock.toml",
+            why="PEP 751 wants pylock.toml or pylock.NAME.toml, without dots in NAME",
+            fix="as pylock.serve.toml",
+        )
+
+
+def _write(target: Path, content: bytes, arguments: argparse.Namespace) -> None:
+    """Write an export where the user wants it.
+
+    Raises:
+        EditedError: There is a file that is not an untouched export.
+
+    """
+    file = RenderedFile(
+        path=target.name,
+        content=content,
+        guarded=arguments.format not in _NEVER_WRITTEN_BY_HAND,
+    )
+    differences = output.compare([file], target.parent)
+    if not arguments.force and any(found.state == "edited" for found in differences):
+        raise EditedError.single(
+            "is not an export, or has been edited since",
+            file=str(target),
+            fix="name another file, or overwrite it with --force",
+        )
+    output.write([found.file for found in differences], target.parent)

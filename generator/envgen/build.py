@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from envgen import process
 from envgen.errors import ToolError, UsageError
-from envgen.lock.resolve import find_ca_certificates
+from envgen.lock.network import find_ca_certificates
 from envgen.plan.model import ImagePlan
 from envgen.spec.load import LoadedSpec
 

@@ -1,7 +1,6 @@
 """What is judged: images of the spec, a foreign image, a wheel."""
 
 import re
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,8 +10,8 @@ from envgen.cuda.requirement import Requirement
 from envgen.cuda.version import Version, parse_version
 from envgen.cuda.wheels import default_cuda, describe_wheel
 from envgen.errors import LockError, NetworkError, UsageError
+from envgen.lock.network import environment_mirrors, find_ca_certificates, find_mirrors
 from envgen.lock.request import image_platforms
-from envgen.lock.resolve import environment_mirrors, find_ca_certificates
 from envgen.plan.gpu import describe_requirement, oldest_cuda
 from envgen.project import Project
 
@@ -65,11 +64,8 @@ def foreign_requirement(reference: str, project: Project | None) -> Requirement:
         raise UsageError.single(
             f"{reference!r} is not an image reference", why=str(error)
         ) from error
-    mirrors = environment_mirrors()
-    certificates: Path | None = None
-    if project is not None:
-        mirrors = {**project.loaded.spec.network.registry_mirrors, **mirrors}
-        certificates = find_ca_certificates(project.loaded)
+    mirrors = find_mirrors(project.loaded) if project else environment_mirrors()
+    certificates = find_ca_certificates(project.loaded) if project else None
     try:
         config = fetch_config(
             parsed, platform="linux/amd64", mirrors=mirrors, ca_certificates=certificates

@@ -1,60 +1,36 @@
 """Making a lock: every image that needs it, side by side, all or nothing."""
 
-import os
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from envgen.errors import EnvgenError, LockError, Problem, ToolError
+from envgen.errors import EnvgenError, LockError, Problem
 from envgen.lock.agreement import Versions, hold, list_versions
 from envgen.lock.bases import check_platforms, pin_base
-from envgen.lock.changes import Change, compare_packages
-from envgen.lock.gpu_code import read_gpu_code
-from envgen.lock.model import (
-    FORMAT,
-    LOCK_FILE,
-    Lock,
-    LockedBase,
-    LockedImage,
-    LockedLayer,
-    LockedTool,
-    write_lock,
-)
-from envgen.lock.packages import LockedPackage
+from envgen.lock.changes import Change
+from envgen.lock.image import Job, LockedFiles, lock_image, read_package_tables
+from envgen.lock.model import FORMAT, LOCK_FILE, Lock, LockedBase, write_lock
+from envgen.lock.network import find_ca_certificates, find_mirrors
 from envgen.lock.pool import Pool
-from envgen.lock.pylock import render_pylock
 from envgen.lock.request import image_platforms, make_request
-from envgen.lock.sizes import fill_sizes
-from envgen.lock.staleness import Read, hash_inputs, sha256
-from envgen.lockers import LockRequest, load_locker
+from envgen.lock.staleness import Read
+from envgen.lock.tools import pin_tools
+from envgen.lockers import load_locker
 from envgen.plan.base import choose_base, official_python
-from envgen.rendered import RenderedFile, seal
+from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, key_prefix
 from envgen.spec.model import Spec
-from envgen.tables import find_tool
 
 _PARALLEL: Final = 4
 """Lockers at a time: each is one process that waits for the network most of the time."""
-
-FRAMEWORKS: Final = ("jax", "numpy", "tensorflow", "torch")
-"""Packages whose version later decisions ask for."""
 
 
 class LockOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """A new lock, the files that hold it, and what it changed."""
 
     lock: Lock
-    files: tuple[RenderedFile, ...]
-    changes: tuple[Change, ...]
-
-
-class _LockedFiles(msgspec.Struct, frozen=True, kw_only=True):
-    locked: LockedImage
-    packages: tuple[LockedPackage, ...]
     files: tuple[RenderedFile, ...]
     changes: tuple[Change, ...]
 
@@ -84,60 +60,18 @@ def lock_images(
         EnvgenError: With the problems of every image and base that failed.
 
     """
-    spec, names = loaded.spec, tuple(names)
-    ca = find_ca_certificates(loaded)
-    wanted = {name: choose_base(spec, image).image for name, image in spec.images.items()}
+    jobs = _make_jobs(loaded, tuple(names), upgrade=upgrade, packages=packages, read=read)
     kept = {base.image: base for base in current.bases if not upgrade}
-    missing = sorted({official_python(spec), *wanted.values()} - kept.keys())
-    mirrors = {**spec.network.registry_mirrors, **environment_mirrors()}
-    # Before the threads: finding uv reads sysconfig, which does not bear two readers at first.
-    versions = {
-        name: load_locker(name).probe_version() for name in {spec.images[n].locker for n in names}
-    }
     with Pool(_PARALLEL) as pool:
-        pinning = {
-            image: pool.submit(pin_base, image, mirrors=mirrors, ca_certificates=ca)
-            for image in missing
-        }
-
-        def start(name: str, constraints: tuple[str, ...] = ()) -> Future[_LockedFiles]:
-            job = _Job(
-                loaded=loaded,
-                name=name,
-                version=versions[spec.images[name].locker],
-                upgrade=upgrade,
-                packages=packages,
-                constraints=constraints,
-                read=read,
-            )
-            return pool.submit(_lock_image, job, report)
-
-        def relock(constraints: Mapping[str, tuple[str, ...]]) -> dict[str, _LockedFiles]:
-            again = {name: start(name, needed) for name, needed in constraints.items()}
-            _gather(again.values(), loaded.file)
-            return {name: future.result() for name, future in again.items()}
-
-        locking = {name: start(name) for name in names}
+        pinning = _start_pinning(pool, loaded, kept)
+        locking = {name: pool.submit(lock_image, job, report) for name, job in jobs.items()}
         _gather([*pinning.values(), *locking.values()], loaded.file)
         results = {name: future.result() for name, future in locking.items()}
-        if spec.project.agree:
-            fixed = _read_fixed(spec, current, names, read)
-            try:
-                results = hold(spec.project.agree, results, fixed, relock)
-            except LockError as error:
-                raise LockError(*_name_file(error.problems, loaded.file)) from error
-    pinned = {image: future.result() for image, future in pinning.items()}
-    lock = Lock(
-        format=FORMAT,
-        agree=spec.project.agree,
-        bases=_choose_bases(spec, wanted, {**kept, **pinned}),
-        tools=tuple(_pin_tools(spec, current, upgrade=upgrade)),
-        images={
-            name: results[name].locked if name in results else current.images[name]
-            for name in spec.images
-            if name in results or name in current.images
-        },
-    )
+        if loaded.spec.project.agree:
+            fixed = _read_fixed(loaded.spec, current, jobs, read)
+            results = _make_agree(pool, loaded, jobs, results, fixed=fixed, report=report)
+    bases = {**kept, **{image: future.result() for image, future in pinning.items()}}
+    lock = _merge(loaded.spec, current, bases, results, upgrade=upgrade)
     files = tuple(file for result in results.values() for file in result.files)
     changes = tuple(change for result in results.values() for change in result.changes)
     return LockOutcome(
@@ -147,20 +81,45 @@ def lock_images(
     )
 
 
-def find_ca_certificates(loaded: LoadedSpec) -> Path | None:
-    """Return the CA bundle of the spec's network, if it names one."""
-    named = loaded.spec.network.ca_certificates
-    return loaded.root / named if named else None
+def _make_jobs(
+    loaded: LoadedSpec,
+    names: tuple[str, ...],
+    *,
+    upgrade: bool,
+    packages: tuple[str, ...],
+    read: Read,
+) -> dict[str, Job]:
+    lockers = {name: loaded.spec.images[name].locker for name in names}
+    # Before the threads: finding uv reads sysconfig, which does not bear two readers at first.
+    versions = {locker: load_locker(locker).probe_version() for locker in set(lockers.values())}
+    return {
+        name: Job(
+            loaded=loaded,
+            name=name,
+            version=versions[locker],
+            upgrade=upgrade,
+            packages=packages,
+            constraints=(),
+            read=read,
+        )
+        for name, locker in lockers.items()
+    }
 
 
-def environment_mirrors() -> dict[str, str]:
-    """Return the mirrors of ENVGEN_REGISTRY_MIRRORS, as `docker.io=mirror:5000,ghcr.io=…`.
+def _start_pinning(
+    pool: Pool, loaded: LoadedSpec, kept: Mapping[str, LockedBase]
+) -> dict[str, Future[LockedBase]]:
+    mirrors, certificates = find_mirrors(loaded), find_ca_certificates(loaded)
+    return {
+        image: pool.submit(pin_base, image, mirrors=mirrors, ca_certificates=certificates)
+        for image in _wanted_bases(loaded.spec)
+        if image not in kept
+    }
 
-    They are this machine's: digests are looked up there, and nothing that is rendered names them.
-    """
-    text = os.environ.get("ENVGEN_REGISTRY_MIRRORS", "")
-    pairs = (entry.partition("=") for entry in text.split(",") if "=" in entry)
-    return {name.strip(): host.strip() for name, _, host in pairs}
+
+def _wanted_bases(spec: Spec) -> list[str]:
+    chosen = {choose_base(spec, image).image for image in spec.images.values()}
+    return sorted({official_python(spec), *chosen})
 
 
 def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
@@ -179,12 +138,11 @@ def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
 
 def _name_file(problems: Iterable[Problem], file: str) -> Iterator[Problem]:
     for problem in problems:
-        unnamed = problem.key and not problem.file
-        yield (
-            msgspec.structs.replace(problem, file=file, key=key_prefix(file) + problem.key)
-            if unnamed
-            else problem
-        )
+        if problem.file or not problem.key:
+            yield problem
+        else:
+            key = key_prefix(file) + problem.key
+            yield msgspec.structs.replace(problem, file=file, key=key)
 
 
 def _read_fixed(spec: Spec, current: Lock, names: Iterable[str], read: Read) -> dict[str, Versions]:
@@ -193,151 +151,60 @@ def _read_fixed(spec: Spec, current: Lock, names: Iterable[str], read: Read) -> 
     return {
         name: list_versions(
             (str(package.get("name")), str(package.get("version", "")))
-            for package in _read_package_tables(make_request(spec, name), read)
+            for package in read_package_tables(make_request(spec, name), read)
         )
         for name in stay
     }
 
 
-class _Job(msgspec.Struct, frozen=True, kw_only=True):
-    loaded: LoadedSpec
-    name: str
-    version: str
-    upgrade: bool
-    packages: tuple[str, ...]
-    constraints: tuple[str, ...]
-    read: Read
+def _make_agree(
+    pool: Pool,
+    loaded: LoadedSpec,
+    jobs: Mapping[str, Job],
+    results: dict[str, LockedFiles],
+    *,
+    fixed: dict[str, Versions],
+    report: Callable[[str], None],
+) -> dict[str, LockedFiles]:
+    """Lock images again until those that share a package have it in one version."""
+
+    def relock(constraints: Mapping[str, tuple[str, ...]]) -> dict[str, LockedFiles]:
+        again = {
+            name: pool.submit(
+                lock_image, msgspec.structs.replace(jobs[name], constraints=needed), report
+            )
+            for name, needed in constraints.items()
+        }
+        _gather(again.values(), loaded.file)
+        return {name: future.result() for name, future in again.items()}
+
+    try:
+        return hold(loaded.spec.project.agree, results, fixed, relock)
+    except LockError as error:
+        raise LockError(*_name_file(error.problems, loaded.file)) from error
 
 
-def _lock_image(job: _Job, report: Callable[[str], None]) -> _LockedFiles:
-    spec, image = job.loaded.spec, job.loaded.spec.images[job.name]
-    request = msgspec.structs.replace(
-        make_request(spec, job.name), upgrade=job.packages, constraints=job.constraints
-    )
-    locker = load_locker(image.locker)
-    held = f", held to {', '.join(job.constraints)}" if job.constraints else ""
-    report(f"locking {job.name} with {image.locker}{held}")
-    current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
-    ca = find_ca_certificates(job.loaded)
-    result = locker.lock(request, current=current, ca_certificates=ca)
-    before = _read_package_tables(request, job.read)
-    packages = fill_sizes(result.packages, _known_sizes(before), ca)
-    given = locker.render_inputs(request)
-    layers = tuple(_make_layers(request, packages))
-    return _LockedFiles(
-        locked=LockedImage(
-            base=choose_base(spec, image).image,
-            locker=image.locker,
-            locker_version=job.version,
-            input_sha256=hash_inputs(given),
-            lock_sha256=sha256(result.native.content),
-            frameworks={p.name: p.version for p in packages if p.name in FRAMEWORKS},
-            layers=tuple(locked for locked, _ in layers),
-            gpu_code=read_gpu_code(job.name, packages, wants_gpu=image.gpu is not None),
-        ),
-        packages=packages,
-        files=(*given, result.native, *(file for _, file in layers)),
-        changes=compare_packages(job.name, before, packages),
-    )
-
-
-def _make_layers(
-    request: LockRequest, packages: tuple[LockedPackage, ...]
-) -> Iterator[tuple[LockedLayer, RenderedFile]]:
-    """Yield the layers of an image with their files, in the order in which they are stacked."""
-    conda = tuple(package for package in packages if package.conda)
-    others = tuple(package for package in packages if not package.conda)
-    if conda:
-        from envgen.lockers.conda_layer import render_layer  # noqa: PLC0415 - only for conda-lock
-
-        yield _make_layer(request, "conda", "conda", conda, render_layer(conda))
-    if others or not conda:
-        pylock = render_pylock(others, request.python)
-        yield _make_layer(request, "packages", "pylock", others, pylock)
-
-
-def _make_layer(
-    request: LockRequest,
-    name: str,
-    kind: Literal["pylock", "conda"],
-    packages: tuple[LockedPackage, ...],
-    text: str,
-) -> tuple[LockedLayer, RenderedFile]:
-    header = "Generated by `envgen lock`. Do not edit: change the spec and lock again."
-    content = seal(header, text)
-    sizes = {
-        platform: [p.downloads[platform].size for p in packages if platform in p.downloads]
-        for platform in request.platforms
-    }
-    layer = LockedLayer(
-        name=name,
-        kind=kind,
-        sha256=sha256(content),
-        packages=len(packages),
-        download_bytes={
-            platform: sum(size for size in found if size is not None)
-            for platform, found in sizes.items()
+def _merge(
+    spec: Spec,
+    current: Lock,
+    bases: Mapping[str, LockedBase],
+    results: Mapping[str, LockedFiles],
+    *,
+    upgrade: bool,
+) -> Lock:
+    """Return the lock of all images: those of `results`, and those that stay as they were."""
+    for name, image in spec.images.items():
+        check_platforms(bases[choose_base(spec, image).image], image_platforms(spec, name), name)
+    return Lock(
+        format=FORMAT,
+        agree=spec.project.agree,
+        bases=tuple(bases[image] for image in _wanted_bases(spec)),
+        tools=tuple(pin_tools(spec, current, upgrade=upgrade)),
+        images={
+            name: results[name].locked if name in results else current.images[name]
+            for name in spec.images
+            if name in results or name in current.images
         },
-        unknown_sizes=sum(size is None for found in sizes.values() for size in found),
-    )
-    path = f"{request.folder}/{layer.file}"
-    return layer, RenderedFile(path=path, content=content, guarded=False)
-
-
-def _read_package_tables(request: LockRequest, read: Read) -> list[dict[str, object]]:
-    """Return the package tables of the layers on disk; none of those that cannot be read."""
-    found: list[dict[str, object]] = []
-    for file in ("conda.toml", "pylock.packages.toml"):
-        content = read(f"{request.folder}/{file}")
-        try:
-            packages = tomllib.loads((content or b"").decode()).get("packages", [])
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            continue
-        found += [entry for entry in packages if isinstance(entry, dict)]
-    return found
-
-
-def _known_sizes(packages: Iterable[dict[str, object]]) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for package in packages:
-        wheels = package.get("wheels", [])
-        for wheel in wheels if isinstance(wheels, list) else []:
-            if "size" in wheel:
-                sizes[wheel["hashes"]["sha256"]] = wheel["size"]
-    return sizes
-
-
-def _choose_bases(
-    spec: Spec, wanted: dict[str, str], known: dict[str, LockedBase]
-) -> tuple[LockedBase, ...]:
-    for name, image in wanted.items():
-        check_platforms(known[image], image_platforms(spec, name), name)
-    return tuple(known[image] for image in sorted({official_python(spec), *wanted.values()}))
-
-
-def _pin_tools(spec: Spec, current: Lock, *, upgrade: bool) -> Iterator[LockedTool]:
-    """Yield what installs inside of builds: uv, and py-rattler for conda packages."""
-    conda = [name for name, image in spec.images.items() if image.locker == "conda-lock"]
-    yield _pin_tool("uv", spec, tuple(spec.images), current, upgrade=upgrade)
-    if conda:
-        yield _pin_tool("py-rattler", spec, conda, current, upgrade=upgrade)
-
-
-def _pin_tool(
-    name: str, spec: Spec, images: Iterable[str], current: Lock, *, upgrade: bool
-) -> LockedTool:
-    """Return a tool as the lock has it, else as the table has it."""
-    platforms = dict.fromkeys(p for image in images for p in image_platforms(spec, image))
-    kept = current.find_tool(name)
-    if kept and not upgrade and platforms.keys() <= kept.sha256.keys():
-        return kept
-    rows = find_tool(name, platforms)
-    if len(rows) < len(platforms):
-        raise ToolError.single(f"no {name} is known for all of {', '.join(platforms)}")
-    return LockedTool(
-        name=name,
-        version=rows[0].version,
-        sha256={row.platform: row.sha256 for row in rows},
     )
 
 

@@ -4,6 +4,7 @@ import http.client
 import re
 
 import pytest
+
 from envgen.errors import NetworkError
 from envgen.process import run
 from envgen.registry.client import fetch_config, fetch_digest

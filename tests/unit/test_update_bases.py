@@ -2,6 +2,7 @@ from datetime import date
 
 import msgspec
 import pytest
+
 from bin import update_bases
 from envgen import tables
 from envgen.registry.client import FetchedImage

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from bin import update_tools
 from envgen import tables
 from envgen.errors import EnvgenError

@@ -11,7 +11,6 @@ from envgen.lock.gpu_code import read_gpu_code
 from envgen.lock.model import LockedImage, LockedLayer
 from envgen.lock.network import find_ca_certificates
 from envgen.lock.packages import LockedPackage
-from envgen.lock.pylock import render_pylock
 from envgen.lock.request import make_request
 from envgen.lock.sizes import fill_sizes
 from envgen.lock.staleness import Read, hash_inputs, sha256
@@ -107,6 +106,8 @@ def _make_layers(
 
         yield _make_layer(request, "conda", "conda", conda, render_layer(conda))
     if others or not conda:
+        from envgen.lock.pylock import render_pylock  # noqa: PLC0415 - see lock.resolve
+
         pylock = render_pylock(others, request.python)
         yield _make_layer(request, "packages", "pylock", others, pylock)
 

@@ -1,13 +1,13 @@
 """Making a lock: every image that needs it, side by side, all or nothing."""
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from envgen.errors import EnvgenError, LockError, Problem
-from envgen.lock.agreement import Versions, hold, list_versions
 from envgen.lock.bases import check_platforms, pin_base
 from envgen.lock.changes import Change
 from envgen.lock.image import Job, LockedFiles, lock_image, read_package_tables
@@ -22,6 +22,9 @@ from envgen.plan.base import choose_base, official_python
 from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, key_prefix
 from envgen.spec.model import Spec
+
+if TYPE_CHECKING:
+    from envgen.lock.agreement import Versions
 
 _PARALLEL: Final = 4
 """Lockers at a time: each is one process that waits for the network most of the time."""
@@ -65,6 +68,8 @@ def lock_images(
     with Pool(_PARALLEL) as pool:
         pinning = _start_pinning(pool, loaded, kept)
         locking = {name: pool.submit(lock_image, job, report) for name, job in jobs.items()}
+        # packaging takes a while to load: now, while the lockers wait for the network.
+        importlib.import_module("envgen.lock.pylock")
         _gather([*pinning.values(), *locking.values()], loaded.file)
         results = {name: future.result() for name, future in locking.items()}
         if loaded.spec.project.agree:
@@ -145,8 +150,12 @@ def _name_file(problems: Iterable[Problem], file: str) -> Iterator[Problem]:
             yield msgspec.structs.replace(problem, file=file, key=key)
 
 
-def _read_fixed(spec: Spec, current: Lock, names: Iterable[str], read: Read) -> dict[str, Versions]:
+def _read_fixed(
+    spec: Spec, current: Lock, names: Iterable[str], read: Read
+) -> "dict[str, Versions]":
     """Return the versions of the images that are locked already and stay as they are."""
+    from envgen.lock.agreement import list_versions  # noqa: PLC0415 - few specs ask for it
+
     stay = [name for name in spec.images if name in current.images and name not in names]
     return {
         name: list_versions(
@@ -163,10 +172,11 @@ def _make_agree(
     jobs: Mapping[str, Job],
     results: dict[str, LockedFiles],
     *,
-    fixed: dict[str, Versions],
+    fixed: "dict[str, Versions]",
     report: Callable[[str], None],
 ) -> dict[str, LockedFiles]:
     """Lock images again until those that share a package have it in one version."""
+    from envgen.lock.agreement import hold  # noqa: PLC0415 - few specs ask for it
 
     def relock(constraints: Mapping[str, tuple[str, ...]]) -> dict[str, LockedFiles]:
         again = {

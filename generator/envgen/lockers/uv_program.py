@@ -12,7 +12,6 @@ from typing import Final
 
 from envgen import process
 from envgen.errors import EnvgenError, LockError, NetworkError, ToolError
-from envgen.lock.pylock import read_pylock
 from envgen.lockers import LockRequest, LockResult
 from envgen.lockers.uv import INDEX_NAME, NATIVE
 from envgen.rendered import RenderedFile
@@ -80,6 +79,8 @@ def lock(
             upgrade = []
         pylock = _export(folder, env)
         native = (folder / NATIVE).read_bytes()
+    from envgen.lock.pylock import read_pylock  # noqa: PLC0415 - loads while uv runs
+
     return LockResult(
         native=RenderedFile(path=f"{request.folder}/{NATIVE}", content=native, guarded=False),
         packages=read_pylock(pylock, request),

@@ -211,6 +211,8 @@ def go_offline(patch: pytest.MonkeyPatch, version: str = "1.0") -> None:
 
     patch.setattr("envgen.lockers.uv.probe_version", lambda: "0.0.1")
     patch.setattr("envgen.lockers.uv.lock", lock)
+    patch.setattr("envgen.lockers.conda_lock.probe_version", lambda: "0.0.1")
+    patch.setattr("envgen.lockers.conda_lock.lock", lock_conda)
     patch.setattr("envgen.lock.resolve.pin_base", pin_base)
 
 
@@ -238,6 +240,33 @@ def lock_packages(request: LockRequest, version: str) -> LockResult:
         ),
         packages=tuple(_package(request, name, version) for name in names),
     )
+
+
+def lock_conda(request: LockRequest, **_: object) -> LockResult:
+    """Return what conda-lock gives where the channel has one version of everything."""
+    from envgen.lockers.conda_lock import NATIVE, SUBDIRS, match_specs
+
+    packages = []
+    for name in sorted(text.split()[0] for text in match_specs(request)):
+        archives = {}
+        for platform in request.platforms:
+            filename = f"{name}-1.0-h1_0.conda"
+            url = f"https://conda.example/{SUBDIRS[platform]}/{filename}"
+            archives[platform] = Artifact(
+                filename=filename, url=url, sha256=sha256(url), size=2_000_000
+            )
+        packages.append(
+            LockedPackage(
+                name=name,
+                version="1.0",
+                conda=name,
+                wheels=tuple(archives.values()),
+                downloads=archives,
+            )
+        )
+    native = RenderedFile(path=f"{request.folder}/{NATIVE}", content=b"version: 1\n", guarded=False)
+    others = lock_packages(request, "1.0").packages
+    return LockResult(native=native, packages=(*packages, *others))
 
 
 def _package(request: LockRequest, name: str, version: str) -> LockedPackage:

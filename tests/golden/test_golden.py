@@ -41,7 +41,7 @@ def expected(case: Path) -> dict[str, bytes]:
 
 def update(case: Path, project: Project, inputs: set[str]) -> None:
     """Lock and render anew, and keep the results as the case's own."""
-    before = {path for path in inputs if not path.endswith(".lock") and "/pylock." not in path}
+    before = {path for path in inputs if not _is_locked(path)}
     shutil.rmtree(project.root / "environments", ignore_errors=True)
     (project.root / "envgen.lock").unlink(missing_ok=True)
     outcome = project.render_offline()
@@ -50,10 +50,14 @@ def update(case: Path, project: Project, inputs: set[str]) -> None:
     for path, content in project.files().items():
         if path in before or MARK in path:
             continue
-        locked = path.endswith(".lock") or "/pylock." in path
-        target = case / path if locked else case / "expected" / path
+        target = case / path if _is_locked(path) else case / "expected" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+def _is_locked(path: str) -> bool:
+    own = (".lock", "/conda-lock.yml", "/conda.toml")
+    return path.endswith(own) or "/pylock." in path
 
 
 def test_rendered_files_are_the_expected_ones(

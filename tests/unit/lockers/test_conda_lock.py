@@ -8,9 +8,9 @@ import pytest
 from envgen.errors import LockError, NetworkError, ToolError
 from envgen.lock.packages import Artifact, LockedPackage
 from envgen.lockers import LockRequest, conda_lock
+from envgen.lockers.conda_failures import explain_failure
 from envgen.lockers.conda_layer import render_layer
 from envgen.lockers.conda_lock_file import add_pip_rows, drop_pip_rows
-from envgen.lockers.conda_lock_program import explain_failure
 from envgen.lockers.conda_names import conda_name, pypi_name
 from envgen.lockers.conda_packages import CondaRow, Fault, Records, describe, find_problems
 from envgen.lockers.conda_pip import merge_platforms, render_stand_in

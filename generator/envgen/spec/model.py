@@ -102,7 +102,8 @@ class Gpu(_Table, frozen=True, kw_only=True):
         CudaVersion,
         Meta(
             description="`auto` follows the packages in the lock; a version, as 12.8, is compared "
-            "with what they carry.",
+            "with what they carry. With conda-lock it is the CUDA of the hosts, which conda has to "
+            "know.",
             examples=["12.8"],
         ),
     ] = "auto"

@@ -16,6 +16,7 @@ recorded is the hash of the file that came, after pip has checked it against the
 import argparse
 import difflib
 import hashlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -45,8 +46,20 @@ def manylinux_tags(machine: str, rows: Iterable[Distro]) -> list[str]:
     return [f"manylinux_2_{minor}_{machine}" for minor in range(newest, 16, -1)]
 
 
+def pinned_requirement(name: str) -> str:
+    """Return what pip is asked for: `name`, or `name==version` where a tool environment pins it.
+
+    What solves an environment and what installs it have to be the same release.
+    """
+    for wanted in sorted((TOOLS_FILE.parent / "tools").glob("*.in")):
+        found = re.search(rf"^{re.escape(name)}==\S+$", wanted.read_text("utf-8"), re.MULTILINE)
+        if found:
+            return found[0]
+    return name
+
+
 def download(name: str, platform: str, folder: Path) -> Path:
-    """Return the newest wheel of a tool for a platform.
+    """Return a tool's wheel for a platform: the newest, or the one that its environment pins.
 
     Raises:
         ToolError: pip found none.
@@ -55,7 +68,7 @@ def download(name: str, platform: str, folder: Path) -> Path:
     tags = manylinux_tags(MACHINES[platform], distros())
     options = ["--quiet", "--no-deps", "--only-binary=:all:", f"--dest={folder}"]
     options += [f"--platform={tag}" for tag in tags]
-    done = run([sys.executable, "-m", "pip", "download", *options, name])
+    done = run([sys.executable, "-m", "pip", "download", *options, pinned_requirement(name)])
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         raise ToolError.single(f"pip found no wheel of {name} for {platform}", why=done.stderr)

@@ -54,3 +54,8 @@ def test_versions_that_differ_between_platforms_fail() -> None:
 
     with pytest.raises(EnvgenError, match="several versions"):
         update_tools.merge(tables.tools(), [newer, *others])
+
+
+def test_release_that_an_environment_pins_is_not_moved() -> None:
+    assert update_tools.pinned_requirement("py-rattler") == "py-rattler==0.28.0"
+    assert update_tools.pinned_requirement("uv") == "uv"

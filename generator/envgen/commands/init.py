@@ -11,7 +11,7 @@ from envgen import output
 from envgen.adopt.found import Found, Left
 from envgen.adopt.python import choose_python
 from envgen.adopt.sources import find_sources, read_source
-from envgen.adopt.write import write_spec, write_table
+from envgen.adopt.write import SCHEMA_FILE, write_spec, write_table
 from envgen.console import Console
 from envgen.errors import EditedError, UsageError
 from envgen.lock.request import image_folder
@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.note(
             f"\nAppend what stands above to {PYPROJECT}: python -m envgen init >> {PYPROJECT}"
         )
+    elif not (root / SCHEMA_FILE).exists():
+        console.note(f"for completion in editors: python -m envgen schema > {SCHEMA_FILE}")
     return 0
 
 

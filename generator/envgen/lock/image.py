@@ -7,12 +7,10 @@ from typing import Final, Literal
 import msgspec
 
 from envgen.lock.changes import Change, compare_packages
-from envgen.lock.gpu_code import read_gpu_code
 from envgen.lock.model import LockedImage, LockedLayer
 from envgen.lock.network import find_ca_certificates
 from envgen.lock.packages import LockedPackage
 from envgen.lock.request import make_request
-from envgen.lock.sizes import fill_sizes
 from envgen.lock.staleness import Read, hash_inputs, sha256
 from envgen.lockers import LockRequest, load_locker
 from envgen.plan.base import choose_base
@@ -74,6 +72,10 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
     current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
     ca = find_ca_certificates(job.loaded)
     result = locker.lock(request, current=current, ca_certificates=ca)
+    # Loaded while the locker ran: see lock.resolve.
+    from envgen.lock.gpu_code import read_gpu_code  # noqa: PLC0415
+    from envgen.lock.sizes import fill_sizes  # noqa: PLC0415
+
     before = read_package_tables(request, job.read)
     packages = fill_sizes(result.packages, _known_sizes(before), ca)
     given = locker.render_inputs(request)

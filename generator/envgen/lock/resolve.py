@@ -68,8 +68,9 @@ def lock_images(
     with Pool(_PARALLEL) as pool:
         pinning = _start_pinning(pool, loaded, kept)
         locking = {name: pool.submit(lock_image, job, report) for name, job in jobs.items()}
-        # packaging takes a while to load: now, while the lockers wait for the network.
-        importlib.import_module("envgen.lock.pylock")
+        # What reads their results takes a while to load: now, while they wait for the network.
+        for name in ("gpu_code", "pylock", "sizes"):
+            importlib.import_module(f"envgen.lock.{name}")
         _gather([*pinning.values(), *locking.values()], loaded.file)
         results = {name: future.result() for name, future in locking.items()}
         if loaded.spec.project.agree:

@@ -3,14 +3,16 @@
     python benchmarks/render.py [RUNS]
 
 Every figure is CPU seconds of a whole process, user and system. The runs of the programs take
-turns, so that what else the machine does meets all of them, and all start from bytecode, as after
-`pip install`. Nothing here needs a network: the lock of the scratch projects is made up, at the
-size of examples/iris-serve.
+turns, so that what else the machine does meets all of them, and all start from bytecode. Both are
+installed as their users have them, into an environment that holds nothing else; where the index
+does not answer, the environment that runs this is measured, and its other packages with it. The
+lock of the scratch projects is made up, at the size of examples/iris-serve.
 """
 
 import hashlib
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import tomli_w
+import uv
 
 from envgen import output
 from envgen.lock.model import LockedBase
@@ -26,6 +29,7 @@ from envgen.lockers import LockRequest, LockResult
 from envgen.project import bring_up_to_date, list_files, open_project, plan_project
 from envgen.rendered import RenderedFile
 
+CHECKOUT: Final = Path(__file__).parents[1]
 RUNS: Final = 20
 PACKAGES: Final = 21
 IMAGES: Final = 200
@@ -48,25 +52,38 @@ Stage1 += workdir(directory='/app')
 
 def main() -> int:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    bin_folder = Path(sys.executable).parent
     with tempfile.TemporaryDirectory(prefix="envgen-benchmark-") as scratch:
         root = Path(scratch)
+        bin_folder = install(root / "venv")
+        python = str(bin_folder / "python")
         recipe = root / "recipe.py"
         recipe.write_text(RECIPE, encoding="utf-8")
         one = make_project(root / "one", images=1)
         many = make_project(root / "many", images=IMAGES)
-        check = (sys.executable, "-m", "envgen", "render", "--check", "--directory")
+        check = (python, "-m", "envgen", "render", "--check", "--directory")
         times = measure(
             {
                 "envgen render --check": (*check, str(one)),
                 "hpccm --recipe": (str(bin_folder / "hpccm"), "--recipe", str(recipe)),
                 f"envgen render --check, {IMAGES} images": (*check, str(many)),
-                "python -c pass": (sys.executable, "-c", "pass"),
+                "python -c pass": (python, "-c", "pass"),
             },
             runs,
             {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(root / "pyc")},
         )
     return report(times)
+
+
+def install(venv: Path) -> Path:
+    """Return the folder of programs of a new environment with this checkout and hpccm in it."""
+    commands = (
+        (uv.find_uv_bin(), "venv", "--quiet", f"--python={sys.executable}", venv),
+        (uv.find_uv_bin(), "pip", "install", "--quiet", f"--python={venv}", CHECKOUT, "hpccm"),
+    )
+    if any(subprocess.run(command, check=False).returncode for command in commands):
+        print("the index does not answer: measured in the environment of this process")
+        return Path(sys.executable).parent
+    return venv / "bin"
 
 
 def make_project(root: Path, *, images: int) -> Path:

@@ -1,6 +1,7 @@
 """The command line: arguments in, one command run, every error told in one place."""
 
 import argparse
+import functools
 import importlib
 import os
 import sys
@@ -54,6 +55,10 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
+_FORMATTER: Final = functools.partial(argparse.RawDescriptionHelpFormatter, width=100)
+"""With a width of its own it need not ask the terminal, each time that an option is added."""
+
+
 class _Command(NamedTuple):
     """A command's place in the help; `fill` adds its own options."""
 
@@ -76,7 +81,7 @@ def make_parser(only: str = "") -> argparse.ArgumentParser:
         description="Compile an environment: one spec becomes pinned locks, Dockerfiles and a "
         "self-test.",
         epilog=f"exit codes:\n{codes}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_FORMATTER,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"envgen {__version__}")
@@ -93,7 +98,7 @@ def make_parser(only: str = "") -> argparse.ArgumentParser:
             help=command.text,
             description=command.text[0].upper() + command.text[1:] + ".",
             epilog="examples:\n" + command.examples,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_FORMATTER,
             allow_abbrev=False,
         )
         if name == only or only not in _COMMANDS:

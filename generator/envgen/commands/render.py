@@ -7,7 +7,6 @@ from envgen import output, project
 from envgen.console import Console
 from envgen.copies import require_copies
 from envgen.errors import Problem, StaleError
-from envgen.lock.changes import describe_changes
 from envgen.output import Difference
 from envgen.project import Project
 from envgen.rendered import RenderedFile
@@ -69,6 +68,10 @@ def write_project(current: Project, *, force: bool) -> list[str]:
 
 
 def report_changes(current: Project, console: Console) -> None:
+    if not current.changes:
+        return
+    from envgen.lock.changes import describe_changes  # noqa: PLC0415 - checks change nothing
+
     for line in describe_changes(current.changes):
         console.note(f"  {line}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from tests.integration.image_files import differing_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,11 +192,13 @@ def test_change_of_the_application_makes_only_its_layer_anew(
     assert len(differing) == 1
 
 
-def test_build_without_cache_gives_the_same_image(
+def test_build_without_cache_gives_the_same_image_but_for_bytecode(
     engine: Engine, iris: Project, image: Build
 ) -> None:
     again = engine.build(iris, "--no-cache")
 
     assert "packages" in {step.split()[0] for step in again.executed}
-    assert again.layers == image.layers
-    assert again.id == image.id
+    pairs = zip(again.layers, image.layers, strict=True)
+    differing = {number for number, (new, old) in enumerate(pairs) if new != old}
+    assert differing <= {1}  # the packages'
+    assert differing_files(again.id, image.id) == []

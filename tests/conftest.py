@@ -244,7 +244,8 @@ def lock_packages(request: LockRequest, version: str) -> LockResult:
 
 def lock_conda(request: LockRequest, **_: object) -> LockResult:
     """Return what conda-lock gives where the channel has one version of everything."""
-    from envgen.lockers.conda_lock import NATIVE, SUBDIRS, match_specs
+    from envgen.lockers.conda_lock import NATIVE, match_specs
+    from envgen.platforms import SUBDIRS
 
     packages = []
     for name in sorted(text.split()[0] for text in match_specs(request)):

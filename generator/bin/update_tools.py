@@ -27,6 +27,7 @@ import msgspec
 from packaging.utils import parse_wheel_filename
 
 from envgen.errors import EnvgenError, ToolError
+from envgen.platforms import MACHINES
 from envgen.process import run
 from envgen.tables import (
     TOOLS_FILE,
@@ -36,8 +37,6 @@ from envgen.tables import (
     parse_rows,
     replace_rows,
 )
-
-MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
 
 def manylinux_tags(machine: str, rows: Iterable[Distro]) -> list[str]:

@@ -1,6 +1,7 @@
 """Generated files, and the seal that tells an untouched one from one that a person has edited."""
 
 import hashlib
+import json
 import re
 from typing import Final
 
@@ -48,3 +49,8 @@ def is_untouched(content: bytes) -> bool:
     # What stands above the seal counts too: a line that a person puts first is an edit.
     rest = content[: found.start()] + content[found.end() :]
     return hashlib.sha256(rest).hexdigest().encode() == found[1]
+
+
+def quote_toml(text: str) -> str:
+    """Return a TOML basic string: JSON's escapes are among TOML's, which also wants DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

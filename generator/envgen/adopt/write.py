@@ -1,12 +1,12 @@
 """From what was found to the text of a spec."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from envgen.adopt.found import Found
 from envgen.adopt.python import choose_python
+from envgen.rendered import quote_toml
 from envgen.spec.forms import check_project_name
 from envgen.spec.model import EPOCHS, FORMAT
 
@@ -109,10 +109,7 @@ def _image(found: Found, table: str) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    """Return a TOML string, a literal one where that spares escapes.
-
-    JSON's escapes are among TOML's, which also wants DEL escaped.
-    """
+    """Return a TOML string, a literal one where that spares escapes."""
     if '"' in text and text.isprintable() and "'" not in text:
         return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return quote_toml(text)

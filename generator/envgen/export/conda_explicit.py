@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from envgen.errors import LockError, UsageError
 from envgen.export import HEADER, LockedContent
-from envgen.export.conda_lock import PLATFORMS, CondaPackage, read_conda_lock
+from envgen.export.conda_lock import CondaPackage, read_conda_lock
+from envgen.platforms import SUBDIRS
 from envgen.rendered import seal
 
 
@@ -32,7 +33,7 @@ def render(content: LockedContent) -> bytes:
             why=f"{content.image} is for {' and '.join(content.platforms)}",
             fix=f"name one: --platform {content.platforms[0]}",
         )
-    platform = PLATFORMS[content.platforms[0]]
+    platform = SUBDIRS[content.platforms[0]]
     found = [p for p in read_conda_lock(content.conda_lock) if p.platform == platform]
     header = f"{HEADER}\nplatform: {platform}"
     conda = [p for p in found if p.manager == "conda"]

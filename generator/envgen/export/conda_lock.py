@@ -8,7 +8,6 @@ import msgspec
 
 from envgen.errors import LockError
 
-PLATFORMS: Final = {"linux/amd64": "linux-64", "linux/arm64": "linux-aarch64"}
 _ARCHIVES: Final = (".conda", ".tar.bz2")
 
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]

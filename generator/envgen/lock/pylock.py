@@ -4,7 +4,6 @@ Reading keeps only what an image can install: wheels for its Python and platform
 SHA-256. Writing gives one file per layer, which the image build installs as it stands.
 """
 
-import json
 import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -16,8 +15,9 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from envgen.errors import LockError, Problem
 from envgen.lock.packages import Artifact, LockedPackage
 from envgen.lockers import LockRequest
+from envgen.platforms import MACHINES
+from envgen.rendered import quote_toml
 
-_MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _NEWEST_GLIBC: Final = 41
 """Of Debian 13 (trixie), the newest base there is a row for in presets/data/bases.toml."""
 
@@ -140,7 +140,7 @@ def _all_tags(package: Package) -> Iterator[Tag]:
 def _tags(python: str, platform: str) -> Iterator[Tag]:
     """Yield the wheel tags that CPython on a glibc Linux accepts, best first (PEP 425, 600)."""
     major, minor = (int(part) for part in python.split("."))
-    machine = _MACHINES[platform]
+    machine = MACHINES[platform]
     platforms = [f"manylinux_2_{n}_{machine}" for n in range(_NEWEST_GLIBC, 4, -1)]
     platforms += [f"manylinux{old}_{machine}" for old in ("2014", "2010", "1")]
     platforms.append(f"linux_{machine}")
@@ -154,7 +154,7 @@ def _marker_environment(python: str, platform: str) -> dict[str, str | frozenset
         "implementation_name": "cpython",
         "implementation_version": f"{python}.0",
         "os_name": "posix",
-        "platform_machine": _MACHINES[platform],
+        "platform_machine": MACHINES[platform],
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",
@@ -170,9 +170,9 @@ def render_pylock(packages: Iterable[LockedPackage], python: str) -> str:
     lines = ['lock-version = "1.0"', f'requires-python = "=={python}.*"', 'created-by = "envgen"']
     for package in packages:
         lines += ["", "[[packages]]"]
-        lines += [f"name = {_quote(package.name)}", f"version = {_quote(package.version)}"]
+        lines += [f"name = {quote_toml(package.name)}", f"version = {quote_toml(package.version)}"]
         if package.marker:
-            lines.append(f"marker = {_quote(package.marker)}")
+            lines.append(f"marker = {quote_toml(package.marker)}")
         if package.source:
             lines.append(f"sdist = {_artifact_row(package.source)}")
         if package.wheels:
@@ -184,11 +184,6 @@ def render_pylock(packages: Iterable[LockedPackage], python: str) -> str:
 def _artifact_row(artifact: Artifact) -> str:
     size = "" if artifact.size is None else f"size = {artifact.size}, "
     return (
-        f"{{ name = {_quote(artifact.filename)}, url = {_quote(artifact.url)}, "
+        f"{{ name = {quote_toml(artifact.filename)}, url = {quote_toml(artifact.url)}, "
         f'{size}hashes = {{ sha256 = "{artifact.sha256}" }} }}'
     )
-
-
-def _quote(text: str) -> str:
-    """Return a TOML basic string: JSON's escapes are among TOML's, which also wants DEL escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,11 +4,11 @@ conda-lock.yml has no sizes, and its metadata change where no package does; an i
 built again only when its own packages change. PEP 751 knows no conda packages.
 """
 
-import json
 from collections.abc import Iterable
 
 from envgen.lock.packages import LockedPackage
-from envgen.lockers.conda_lock import SUBDIRS
+from envgen.platforms import SUBDIRS
+from envgen.rendered import quote_toml
 
 
 def render_layer(packages: Iterable[LockedPackage]) -> str:
@@ -16,18 +16,13 @@ def render_layer(packages: Iterable[LockedPackage]) -> str:
     lines = ["format = 1"]
     for package in packages:
         lines += ["", "[[packages]]"]
-        lines += [f"name = {_quote(package.name)}", f"version = {_quote(package.version)}"]
-        lines += [f"conda = {_quote(package.conda)}", "archives = ["]
+        lines += [f"name = {quote_toml(package.name)}", f"version = {quote_toml(package.version)}"]
+        lines += [f"conda = {quote_toml(package.conda)}", "archives = ["]
         for platform, archive in package.downloads.items():
             size = "" if archive.size is None else f"size = {archive.size}, "
             lines.append(
-                f"    {{ platform = {_quote(SUBDIRS[platform])}, url = {_quote(archive.url)}, "
-                f"{size}sha256 = {_quote(archive.sha256)} }},"
+                f"    {{ platform = {quote_toml(SUBDIRS[platform])}, "
+                f"url = {quote_toml(archive.url)}, {size}sha256 = {quote_toml(archive.sha256)} }},"
             )
         lines.append("]")
     return "\n".join(lines) + "\n"
-
-
-def _quote(text: str) -> str:
-    """Return a TOML basic string: JSON's escapes are among TOML's, which also wants DEL escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,14 +13,13 @@ from typing import Final
 from envgen.errors import LockError
 from envgen.lockers import LockRequest, LockResult
 from envgen.lockers.conda_specs import pin_cuda_build
+from envgen.platforms import MACHINES, SUBDIRS
 from envgen.rendered import RenderedFile, seal
 
 NATIVE: Final = "conda-lock.yml"
 ENVIRONMENT: Final = "environment.yml"
 VIRTUAL: Final = "virtual-packages.yml"
 REQUIREMENTS: Final = "requirements.in"
-SUBDIRS: Final = {"linux/amd64": "linux-64", "linux/arm64": "linux-aarch64"}
-_MICROARCHITECTURES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _LINUX: Final = "5.10"
 """conda-lock's own default (its default-virtual-packages.yaml). The kernel is the host's; what asks
 for a newer one shall not get into an image in silence."""
@@ -57,7 +56,7 @@ def virtual_packages(request: LockRequest, platform: str) -> dict[str, str]:
         "__unix": "0",
         "__linux": _LINUX,
         "__glibc": request.glibc,
-        "__archspec": f"1 {_MICROARCHITECTURES[platform]}",
+        "__archspec": f"1 {MACHINES[platform]}",
     }
     return {**found, "__cuda": request.cuda} if request.cuda else found
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from envgen.lock.packages import LockedPackage
-from envgen.lockers.conda_lock import SUBDIRS
+from envgen.platforms import SUBDIRS
 
 _ROW: Final = re.compile(r"^- .*\n(?:(?!- ).*\n)*", re.MULTILINE)
 _PIP: Final = re.compile(r"^ {2}manager: pip$", re.MULTILINE)

@@ -20,7 +20,7 @@ from envgen.errors import LockError, ToolError
 from envgen.lock.packages import LockedPackage
 from envgen.lockers import LockRequest, LockResult
 from envgen.lockers.conda_failures import explain_failure, explain_records
-from envgen.lockers.conda_lock import ENVIRONMENT, NATIVE, SUBDIRS, VIRTUAL, match_specs
+from envgen.lockers.conda_lock import ENVIRONMENT, NATIVE, VIRTUAL, match_specs
 from envgen.lockers.conda_lock import virtual_packages as list_virtual_packages
 from envgen.lockers.conda_lock_file import add_pip_rows, drop_pip_rows
 from envgen.lockers.conda_names import conda_name
@@ -28,6 +28,7 @@ from envgen.lockers.conda_packages import NO_RECORDS, Records, describe, find_pr
 from envgen.lockers.conda_pip import lock_rest
 from envgen.lockers.pinned_files import require_same_files
 from envgen.lockers.tool_environment import ensure_tool, locked_version, requirements_file
+from envgen.platforms import SUBDIRS
 from envgen.rendered import RenderedFile
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,10 @@ import msgspec
 from envgen.errors import Problem
 from envgen.lock.packages import Artifact, LockedPackage
 from envgen.lockers import LockRequest
-from envgen.lockers.conda_lock import NATIVE, SUBDIRS
+from envgen.lockers.conda_lock import NATIVE
 from envgen.lockers.conda_names import pypi_name
 from envgen.lockers.conda_specs import is_cpu_build, parse_spec
+from envgen.platforms import MACHINES, SUBDIRS
 
 
 class CondaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,13 +99,10 @@ def describe(records: Records, request: LockRequest) -> tuple[LockedPackage, ...
     return tuple(sorted(packages, key=lambda package: (package.name, package.version)))
 
 
-_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
-
-
 def _describe(rows: Mapping[str, CondaRow], platforms: int) -> LockedPackage:
     row = next(iter(rows.values()))
     archives = {platform: _artifact(found) for platform, found in rows.items()}
-    machines = (f"platform_machine == '{_MACHINES[platform]}'" for platform in rows)
+    machines = (f"platform_machine == '{MACHINES[platform]}'" for platform in rows)
     return LockedPackage(
         name=row.pypi or row.name,
         version=row.version,

@@ -26,9 +26,9 @@ from envgen.lock.pylock import read_pylock
 from envgen.lockers import LockRequest
 from envgen.lockers.conda_lock import REQUIREMENTS
 from envgen.lockers.uv_program import explain_failure, find_uv, uv_environment
+from envgen.platforms import MACHINES
 
 _TIMEOUT_S: Final = 900
-_MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _TARGET: Final = "manylinux_2_40"
 """The newest that uv knows; what a base cannot install is found when wheels are chosen."""
 
@@ -115,7 +115,7 @@ class _Resolver:
     def resolve(
         self, platform: str, installed: Versions, kept: Versions
     ) -> tuple[LockedPackage, ...]:
-        machine = _MACHINES[platform]
+        machine = MACHINES[platform]
         shown = {name: text for name, text in installed.items() if _is_version(text)}
         index = self.folder / machine
         index.mkdir()
@@ -233,7 +233,7 @@ def _merge(parts: Mapping[str, LockedPackage], platforms: int) -> LockedPackage:
     wheels: dict[str, Artifact] = {
         wheel.url: wheel for part in (first, *rest) for wheel in part.wheels
     }
-    machines = (f"platform_machine == '{_MACHINES[platform]}'" for platform in parts)
+    machines = (f"platform_machine == '{MACHINES[platform]}'" for platform in parts)
     return msgspec.structs.replace(
         first,
         wheels=tuple(sorted(wheels.values(), key=lambda wheel: (wheel.filename, wheel.url))),

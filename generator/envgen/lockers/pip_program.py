@@ -31,12 +31,12 @@ from envgen.lockers.pip_requirements import (
     render_pins,
 )
 from envgen.lockers.uv_program import explain_failure, find_uv, uv_environment
+from envgen.platforms import MACHINES
 from envgen.rendered import RenderedFile
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 900
-_MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _TARGET: Final = "manylinux_2_40"
 """The newest that uv knows; what a base cannot install is found when wheels are chosen."""
 
@@ -108,7 +108,7 @@ class _Compiler:
         preferred = [pin.requirement for pin in kept]
         pins: dict[str, tuple[Pin, ...]] = {}
         for platform in self.request.platforms:
-            machine = _MACHINES[platform]
+            machine = MACHINES[platform]
             output = self.folder / f"{machine}.txt"
             output.write_text("".join(f"{requirement}\n" for requirement in preferred))
             self._compile(

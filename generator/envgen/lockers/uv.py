@@ -6,11 +6,11 @@ from typing import Any, Final
 import tomli_w
 
 from envgen.lockers import LockRequest, LockResult
+from envgen.platforms import MACHINES
 from envgen.rendered import RenderedFile, seal
 
 NATIVE: Final = "uv.lock"
 INDEX_NAME: Final = "index"
-_MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _OLDEST_HOST: Final = (3, 11)
 
 
@@ -31,7 +31,7 @@ def _render_project(request: LockRequest, constraints: tuple[str, ...]) -> bytes
     minor = tuple(int(part) for part in request.python.split("."))
     oldest = ".".join(str(part) for part in min(minor, _OLDEST_HOST))
     environments = [
-        f"sys_platform == 'linux' and platform_machine == '{_MACHINES[platform]}' "
+        f"sys_platform == 'linux' and platform_machine == '{MACHINES[platform]}' "
         f"and implementation_name == 'cpython' and python_version == '{request.python}'"
         for platform in request.platforms
     ]

@@ -1,7 +1,6 @@
 """What an image asks of a host's driver and GPUs, and whether its lock can serve the spec."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 import msgspec
 
@@ -16,10 +15,9 @@ from envgen.errors import LockError, Problem
 from envgen.lock.model import LockedImage
 from envgen.lock.request import image_platforms
 from envgen.plan.model import Decision
+from envgen.platforms import MACHINES
 from envgen.spec.load import key_prefix
 from envgen.spec.model import Gpu, Spec
-
-_MACHINES: Final[dict[str, Machine]] = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
 
 def plan_gpu_environment(name: str, locked: LockedImage, platform: str) -> dict[str, str]:
@@ -94,7 +92,7 @@ def describe_requirement(name: str, locked: LockedImage, platform: str) -> Requi
                 row.package,
                 row.version,
                 parse_version(row.cuda) if row.cuda else None,
-                _MACHINES[platform],
+                MACHINES[platform],
             )
             for row in locked.gpu_code
         ),
@@ -105,7 +103,7 @@ def describe_requirements(
     name: str, locked: LockedImage, platforms: Iterable[str]
 ) -> dict[Machine, Requirement]:
     """Return what a locked image requires, by the processor it is built for."""
-    return {_MACHINES[each]: describe_requirement(name, locked, each) for each in platforms}
+    return {MACHINES[each]: describe_requirement(name, locked, each) for each in platforms}
 
 
 def oldest_cuda(requirement: Requirement) -> Version | None:

@@ -5,9 +5,9 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from envgen import __version__
 from envgen.console import Console
@@ -23,8 +23,7 @@ def run(argv: Sequence[str]) -> int:
         verbose=arguments.verbose,
     )
     try:
-        command = importlib.import_module(f"envgen.commands.{arguments.command}")
-        code: int = command.run(arguments, console)
+        code: int = _import_command(arguments.command).run(arguments, console)
         sys.stdout.flush()
     except EnvgenError as error:
         console.error(error)
@@ -59,14 +58,6 @@ _FORMATTER: Final = functools.partial(argparse.RawDescriptionHelpFormatter, widt
 """With a width of its own it need not ask the terminal, each time that an option is added."""
 
 
-class _Command(NamedTuple):
-    """A command's place in the help; `fill` adds its own options."""
-
-    text: str
-    examples: str
-    fill: Callable[[argparse.ArgumentParser], None]
-
-
 def make_parser(only: str = "") -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
@@ -92,19 +83,24 @@ def make_parser(only: str = "") -> argparse.ArgumentParser:
         metavar="COMMAND",
         required=True,
     )
-    for name, command in _COMMANDS.items():
+    for name, text in _COMMANDS.items():
         added = commands.add_parser(
             name,
-            help=command.text,
-            description=command.text[0].upper() + command.text[1:] + ".",
-            epilog="examples:\n" + command.examples,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
             formatter_class=_FORMATTER,
             allow_abbrev=False,
         )
         if name == only or only not in _COMMANDS:
+            command = _import_command(name)
+            added.epilog = "examples:\n" + command.EXAMPLES
             _add_common(added)
-            command.fill(added)
+            command.add_options(added)
     return parser
+
+
+def _import_command(name: str) -> Any:  # noqa: ANN401 - a module of `commands`: EXAMPLES, add_options, run
+    return importlib.import_module(f"envgen.commands.{name}")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -121,194 +117,16 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_images(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="default: all of the spec")
-    parser.add_argument("--json", action="store_true", help="write JSON for machines")
-
-
-def _add_lock_modes(parser: argparse.ArgumentParser) -> None:
-    modes = parser.add_mutually_exclusive_group()
-    modes.add_argument("--locked", action="store_true", help="fail where the lock is stale")
-    modes.add_argument("--frozen", action="store_true", help="take the lock as it is, unchecked")
-    parser.add_argument("--force", action="store_true", help="overwrite edited files")
-
-
-def _fill_render(parser: argparse.ArgumentParser) -> None:
-    _add_images(parser)
-    _add_lock_modes(parser)
-    actions = parser.add_mutually_exclusive_group()
-    actions.add_argument(
-        "--check", action="store_true", help="write nothing, use no network, fail on a difference"
-    )
-    actions.add_argument("--diff", action="store_true", help="write nothing, show the differences")
-    actions.add_argument(
-        "-o", "--output", choices=["-"], help="write nothing, print the Dockerfiles"
-    )
-
-
-def _fill_lock(parser: argparse.ArgumentParser) -> None:
-    _add_images(parser)
-    parser.add_argument(
-        "--upgrade",
-        nargs="*",
-        metavar="PACKAGE",
-        help="take the newest versions of these packages; without any, of all and the newest "
-        "digests of base images",
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite edited files")
-
-
-def _fill_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE")
-    parser.add_argument(
-        "--format",
-        choices=["requirements.txt", "pylock.toml", "cyclonedx", "conda-explicit"],
-        required=True,
-        help="what to write",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
-    )
-    parser.add_argument("--platform", help="which one, for conda-explicit")
-    parser.add_argument("--frozen", action="store_true", help="take the lock as it is, unchecked")
-    parser.add_argument("--force", action="store_true", help="overwrite a file that is no export")
-
-
-def _fill_diff(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV", help="default: HEAD")
-    styles = parser.add_mutually_exclusive_group()
-    styles.add_argument(
-        "--format", choices=["text", "markdown"], default="text", help="default: text"
-    )
-    styles.add_argument("--json", action="store_true", help="write JSON for machines")
-
-
-def _fill_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--from",
-        dest="source",
-        type=Path,
-        metavar="FILE",
-        help="the dependency file to carry over (default: the best one that is here)",
-    )
-    parser.add_argument("--image", default="app", metavar="NAME", help="default: app")
-    parser.add_argument(
-        "--locker",
-        choices=["uv", "poetry", "conda-lock", "pip"],
-        help="what locks the image (default: what wrote the lock that is there; conda-lock for an "
-        "environment.yml; else uv)",
-    )
-    parser.add_argument("--json", action="store_true", help="write JSON for machines")
-
-
-def _fill_build(parser: argparse.ArgumentParser) -> None:
-    _add_images(parser)
-    _add_lock_modes(parser)
-    parser.add_argument(
-        "-t",
-        "--tag",
-        action="append",
-        help="name the image (default: PROJECT-IMAGE); may be repeated",
-    )
-    parser.add_argument("--no-cache", action="store_true", help="build every stage again")
-
-
-def _fill_doctor(parser: argparse.ArgumentParser) -> None:
-    _add_images(parser)
-    parser.add_argument("--driver", metavar="VERSION", help="judge a host with this driver")
-    parser.add_argument(
-        "--gpu", action="append", metavar="MODEL", help="and with this GPU; may be repeated"
-    )
-    parser.add_argument(
-        "--cdi", action="store_true", help="that injects GPUs by CDI, which enforces nothing"
-    )
-    hosts = parser.add_mutually_exclusive_group()
-    hosts.add_argument("--fleet", type=Path, metavar="FILE", help="judge the pools of a TOML file")
-    hosts.add_argument(
-        "--nodes",
-        type=Path,
-        metavar="FILE",
-        help="judge the nodes of `kubectl get nodes -o json`; - for standard input",
-    )
-    parser.add_argument(
-        "--image", action="append", metavar="REF", help="judge a foreign image, not the spec's"
-    )
-    parser.add_argument(
-        "--wheel", action="append", metavar="NAME==VERSION", help="judge a wheel by its table row"
-    )
-    parser.add_argument(
-        "--suggest", metavar="PACKAGE", help="name its newest release that runs on all hosts"
-    )
-    parser.add_argument("--format", choices=["text", "markdown"], default="text")
-
-
-def _fill_schema(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format", choices=["json", "markdown"], default="json", help="default: json"
-    )
-
-
-def _fill_completion(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=["bash", "fish", "tcsh", "zsh"])
-
-
 _COMMANDS: Final = {
-    "render": _Command(
-        "write the files of all images, locking first what is not locked",
-        "  python -m envgen render\n"
-        "  python -m envgen render --check    # in CI: writes nothing, needs no network",
-        _fill_render,
-    ),
-    "lock": _Command(
-        "pin packages and base images, and say what changed",
-        "  python -m envgen lock\n"
-        "  python -m envgen lock --upgrade\n"
-        "  python -m envgen lock serve --upgrade torch numpy",
-        _fill_lock,
-    ),
-    "build": _Command(
-        "render, then build images with Docker",
-        "  python -m envgen build serve\n"
-        "  python -m envgen build serve --tag registry.example/serve:1",
-        _fill_build,
-    ),
-    "explain": _Command(
-        "tell every decision of the plan and its reason",
-        "  python -m envgen explain serve",
-        _add_images,
-    ),
-    "doctor": _Command(
-        "tell whether images run on hosts, and why",
-        "  python -m envgen doctor                                  # on this machine\n"
-        "  python -m envgen doctor --driver 535.129.03 --gpu A100\n"
-        "  python -m envgen doctor --wheel torch==2.9.1+cu128 --driver 580 --gpu V100\n"
-        "  kubectl get nodes -o json | python -m envgen doctor --nodes -",
-        _fill_doctor,
-    ),
-    "export": _Command(
-        "write an image's lock in a form that other tools read",
-        "  python -m envgen export serve --format requirements.txt -o requirements.lock.txt\n"
-        "  python -m envgen export serve --format cyclonedx > bom.json",
-        _fill_export,
-    ),
-    "diff": _Command(
-        "compare the locks with those of a git revision",
-        "  python -m envgen diff\n  python -m envgen diff origin/main --format markdown",
-        _fill_diff,
-    ),
-    "init": _Command(
-        "write a spec from the dependency files that are there",
-        "  python -m envgen init\n  python -m envgen init --from requirements.txt",
-        _fill_init,
-    ),
-    "schema": _Command(
-        "print the JSON Schema of the spec, or its reference",
-        "  python -m envgen schema > envgen.schema.json",
-        _fill_schema,
-    ),
-    "completion": _Command(
-        "print a completion script for a shell",
-        "  envgen completion bash > ~/.local/share/bash-completion/completions/envgen",
-        _fill_completion,
-    ),
+    "render": "write the files of all images, locking first what is not locked",
+    "lock": "pin packages and base images, and say what changed",
+    "build": "render, then build images with Docker",
+    "explain": "tell every decision of the plan and its reason",
+    "doctor": "tell whether images run on hosts, and why",
+    "export": "write an image's lock in a form that other tools read",
+    "diff": "compare the locks with those of a git revision",
+    "init": "write a spec from the dependency files that are there",
+    "schema": "print the JSON Schema of the spec, or its reference",
+    "completion": "print a completion script for a shell",
 }
+"""Every command in a line, in the order of the help; `envgen.commands.<name>` is what runs."""

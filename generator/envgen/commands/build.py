@@ -1,12 +1,30 @@
 """`envgen build`: render, then build each image with Docker."""
 
 import argparse
+from typing import Final
 
 from envgen import project
 from envgen.build import build_image
+from envgen.commands.options import add_images, add_lock_modes
 from envgen.commands.render import prepare, report_changes, write_project
 from envgen.console import Console
 from envgen.errors import UsageError
+
+EXAMPLES: Final = """\
+  python -m envgen build serve
+  python -m envgen build serve --tag registry.example/serve:1"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_images(parser)
+    add_lock_modes(parser)
+    parser.add_argument(
+        "-t",
+        "--tag",
+        action="append",
+        help="name the image (default: PROJECT-IMAGE); may be repeated",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="build every stage again")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -1,8 +1,16 @@
 """`envgen completion`: a script that a shell loads, with every command and option in it."""
 
 import argparse
+from typing import Final
 
 from envgen.console import Console
+
+EXAMPLES: Final = """\
+  envgen completion bash > ~/.local/share/bash-completion/completions/envgen"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "fish", "tcsh", "zsh"])
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

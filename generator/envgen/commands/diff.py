@@ -12,6 +12,19 @@ from envgen.lock.compare import ImageDiff, PackageChange, Snapshot, compare_lock
 from envgen.lock.model import EMPTY, LOCK_FILE, read_lock
 from envgen.lock.revision import open_revision
 
+EXAMPLES: Final = """\
+  python -m envgen diff
+  python -m envgen diff origin/main --format markdown"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV", help="default: HEAD")
+    styles = parser.add_mutually_exclusive_group()
+    styles.add_argument(
+        "--format", choices=["text", "markdown"], default="text", help="default: text"
+    )
+    styles.add_argument("--json", action="store_true", help="write JSON for machines")
+
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     opened = project.open_project(arguments.directory, [])

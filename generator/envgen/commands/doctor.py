@@ -3,9 +3,11 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from envgen.commands.options import add_images
 from envgen.console import Console
 from envgen.cuda.fleet import host_from_flags, parse_fleet
 from envgen.cuda.host import Host
@@ -20,6 +22,41 @@ from envgen.doctor.subjects import foreign_requirement, image_requirements, whee
 from envgen.doctor.suggest import Suggestion, suggest_release
 from envgen.errors import IncompatibleError, SpecError, StorageError, UsageError
 from envgen.project import Project, open_project
+
+EXAMPLES: Final = """\
+  python -m envgen doctor                                  # on this machine
+  python -m envgen doctor --driver 535.129.03 --gpu A100
+  python -m envgen doctor --wheel torch==2.9.1+cu128 --driver 580 --gpu V100
+  kubectl get nodes -o json | python -m envgen doctor --nodes -"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_images(parser)
+    parser.add_argument("--driver", metavar="VERSION", help="judge a host with this driver")
+    parser.add_argument(
+        "--gpu", action="append", metavar="MODEL", help="and with this GPU; may be repeated"
+    )
+    parser.add_argument(
+        "--cdi", action="store_true", help="that injects GPUs by CDI, which enforces nothing"
+    )
+    hosts = parser.add_mutually_exclusive_group()
+    hosts.add_argument("--fleet", type=Path, metavar="FILE", help="judge the pools of a TOML file")
+    hosts.add_argument(
+        "--nodes",
+        type=Path,
+        metavar="FILE",
+        help="judge the nodes of `kubectl get nodes -o json`; - for standard input",
+    )
+    parser.add_argument(
+        "--image", action="append", metavar="REF", help="judge a foreign image, not the spec's"
+    )
+    parser.add_argument(
+        "--wheel", action="append", metavar="NAME==VERSION", help="judge a wheel by its table row"
+    )
+    parser.add_argument(
+        "--suggest", metavar="PACKAGE", help="name its newest release that runs on all hosts"
+    )
+    parser.add_argument("--format", choices=["text", "markdown"], default="text")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -1,12 +1,21 @@
 """`envgen explain`: every decision of the plan with its reason. Reads, writes nothing."""
 
 import argparse
+from typing import Final
 
 import msgspec
 
 from envgen import project
+from envgen.commands.options import add_images
 from envgen.console import Console
 from envgen.plan.model import ImagePlan
+
+EXAMPLES: Final = """\
+  python -m envgen explain serve"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_images(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

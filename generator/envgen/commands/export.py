@@ -15,6 +15,27 @@ from envgen.lock.stored import read_packages
 from envgen.project import Project
 from envgen.rendered import RenderedFile
 
+EXAMPLES: Final = """\
+  python -m envgen export serve --format requirements.txt -o requirements.lock.txt
+  python -m envgen export serve --format cyclonedx > bom.json"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument(
+        "--format",
+        choices=["requirements.txt", "pylock.toml", "cyclonedx", "conda-explicit"],
+        required=True,
+        help="what to write",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
+    )
+    parser.add_argument("--platform", help="which one, for conda-explicit")
+    parser.add_argument("--frozen", action="store_true", help="take the lock as it is, unchecked")
+    parser.add_argument("--force", action="store_true", help="overwrite a file that is no export")
+
+
 _NEVER_WRITTEN_BY_HAND: Final = {"cyclonedx"}
 """Forms without comments, so that no seal tells an own file from a person's."""
 

@@ -4,6 +4,7 @@ import argparse
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -20,6 +21,28 @@ from envgen.spec.forms import check_image_name
 from envgen.spec.load import PYPROJECT, SPEC_FILE
 from envgen.spec.parse import parse_spec
 from envgen.spec.pyproject import adopt_pyproject
+
+EXAMPLES: Final = """\
+  python -m envgen init
+  python -m envgen init --from requirements.txt"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="the dependency file to carry over (default: the best one that is here)",
+    )
+    parser.add_argument("--image", default="app", metavar="NAME", help="default: app")
+    parser.add_argument(
+        "--locker",
+        choices=["uv", "poetry", "conda-lock", "pip"],
+        help="what locks the image (default: what wrote the lock that is there; conda-lock for an "
+        "environment.yml; else uv)",
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON for machines")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -2,14 +2,33 @@
 
 import argparse
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from envgen import output, project
+from envgen.commands.options import add_images
 from envgen.console import Console
 from envgen.errors import Problem, UsageError
 from envgen.lock.changes import describe_changes
 from envgen.project import Project
+
+EXAMPLES: Final = """\
+  python -m envgen lock
+  python -m envgen lock --upgrade
+  python -m envgen lock serve --upgrade torch numpy"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_images(parser)
+    parser.add_argument(
+        "--upgrade",
+        nargs="*",
+        metavar="PACKAGE",
+        help="take the newest versions of these packages; without any, of all and the newest "
+        "digests of base images",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

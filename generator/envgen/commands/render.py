@@ -2,14 +2,33 @@
 
 import argparse
 from collections.abc import Iterable
+from typing import Final
 
 from envgen import output, project
+from envgen.commands.options import add_images, add_lock_modes
 from envgen.console import Console
 from envgen.copies import require_copies
 from envgen.errors import Problem, StaleError
 from envgen.output import Difference
 from envgen.project import Project
 from envgen.rendered import RenderedFile
+
+EXAMPLES: Final = """\
+  python -m envgen render
+  python -m envgen render --check    # in CI: writes nothing, needs no network"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_images(parser)
+    add_lock_modes(parser)
+    actions = parser.add_mutually_exclusive_group()
+    actions.add_argument(
+        "--check", action="store_true", help="write nothing, use no network, fail on a difference"
+    )
+    actions.add_argument("--diff", action="store_true", help="write nothing, show the differences")
+    actions.add_argument(
+        "-o", "--output", choices=["-"], help="write nothing, print the Dockerfiles"
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

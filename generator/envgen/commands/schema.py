@@ -1,8 +1,18 @@
 """`envgen schema`: what may stand in a spec, for editors and for people."""
 
 import argparse
+from typing import Final
 
 from envgen.console import Console
+
+EXAMPLES: Final = """\
+  python -m envgen schema > envgen.schema.json"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=["json", "markdown"], default="json", help="default: json"
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

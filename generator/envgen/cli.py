@@ -126,6 +126,7 @@ _COMMANDS: Final = {
     "export": "write an image's lock in a form that other tools read",
     "diff": "compare the locks with those of a git revision",
     "init": "write a spec from the dependency files that are there",
+    "hook": "check or render the projects that changed files belong to, offline",
     "schema": "print the JSON Schema of the spec, or its reference",
     "completion": "print a completion script for a shell",
 }

@@ -50,7 +50,11 @@ def _show(arguments: argparse.Namespace, console: Console) -> int:
     """Check, compare or print: whatever writes no file."""
     opened = project.open_project(arguments.directory, arguments.images)
     if arguments.check:
-        return _check(opened, console, frozen=arguments.frozen)
+        count = check_project(opened, frozen=arguments.frozen)
+        console.summary(
+            f"{_name(opened)}: up to date", {"images": list(opened.images), "files": count}
+        )
+        return 0
     current = prepare(opened, arguments, console)
     files = project.list_files(current, project.plan_project(current))
     return _show_diff(current, files, console) if arguments.diff else _print(files, console)
@@ -95,7 +99,18 @@ def report_changes(current: Project, console: Console) -> None:
         console.note(f"  {line}")
 
 
-def _check(opened: Project, console: Console, *, frozen: bool) -> int:
+def check_project(opened: Project, *, frozen: bool = False) -> int:
+    """Return how many files of a project agree with its spec and lock. Reads alone.
+
+    Args:
+        opened: The project.
+        frozen: Whether the lock is taken as it is.
+
+    Raises:
+        LockError: There is no lock.
+        StaleError: With each image and each file that disagrees.
+
+    """
     if frozen:
         project.require_lock(opened)
     else:
@@ -104,11 +119,7 @@ def _check(opened: Project, console: Console, *, frozen: bool) -> int:
     differences = output.compare(files, opened.root)
     if differences:
         raise StaleError(*(_tell(difference) for difference in differences))
-    console.summary(
-        f"{_name(opened)}: up to date",
-        {"images": list(opened.images), "files": len(files)},
-    )
-    return 0
+    return len(files)
 
 
 def _name(project: Project) -> str:

@@ -54,6 +54,29 @@ def load_spec(folder: Path) -> LoadedSpec:
     """
     if not folder.exists():
         raise UsageError.single(f"there is no folder {folder}")
+    found = _find_spec(folder)
+    if found is not None:
+        return _load(*found)
+    raise SpecError.single(
+        f"there is no {SPEC_FILE} in {folder.name or folder} or above",
+        why=f"envgen reads {SPEC_FILE}, or [tool.envgen] in a {PYPROJECT}",
+        fix="write one (docs/spec.md has every key), or name its folder with --directory",
+    )
+
+
+def find_root(folder: Path) -> Path | None:
+    """Return the nearest folder with a spec, `folder` or one above it; None where there is none.
+
+    Raises:
+        SpecError: A file that may be the spec is not TOML.
+        StorageError: It cannot be read.
+
+    """
+    found = _find_spec(folder)
+    return found[0].parent if found else None
+
+
+def _find_spec(folder: Path) -> tuple[Path, bytes, dict[str, Any]] | None:
     for candidate in (folder, *folder.parents):
         for file in (SPEC_FILE, PYPROJECT):
             path = candidate / file
@@ -61,12 +84,8 @@ def load_spec(folder: Path) -> LoadedSpec:
                 data = _read_bytes(path)
                 document = _parse_spec_file(file, data)
                 if document is not None:
-                    return _load(path, data, document)
-    raise SpecError.single(
-        f"there is no {SPEC_FILE} in {folder.name or folder} or above",
-        why=f"envgen reads {SPEC_FILE}, or [tool.envgen] in a {PYPROJECT}",
-        fix="write one (docs/spec.md has every key), or name its folder with --directory",
-    )
+                    return path, data, document
+    return None
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """The bundled starting points of images: presets/environments/*.toml.
 
-A preset holds the keys of an image. What the spec writes beside `preset = "…"` wins; the lists of
-dependencies are added up.
+A preset holds the keys of an image. What the spec writes beside `preset = "…"` wins, key by key in
+the tables `gpu` and `env`; the lists of dependencies are added up.
 """
 
 import functools
@@ -12,6 +12,7 @@ from envgen.resources import PRESETS
 
 _FOLDER: Final = PRESETS / "environments"
 _ADDED: Final = ("dependencies",)
+_MERGED: Final = ("env", "gpu")
 
 
 @functools.cache
@@ -40,4 +41,8 @@ def apply_preset(image: dict[str, Any]) -> dict[str, Any]:
         if isinstance(own, list):
             # The spec's own come first, so that messages count them as the file does.
             merged[key] = [*own, *preset.get(key, [])]
+    for key in _MERGED:
+        own = image.get(key, {})
+        if isinstance(own, dict) and key in merged:
+            merged[key] = {**preset.get(key, {}), **own}
     return merged

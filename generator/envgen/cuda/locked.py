@@ -18,7 +18,8 @@ _RUNTIMES: Final = re.compile(
 """What brings `libcudart`: wheels of the `-cu11`/`-cu12` era, suffix-less ones from 13.0 on, the
 metapackage, and the conda packages of both eras."""
 
-_VARIANT: Final = re.compile(r"(?:\+|[_-])(?:cu|cuda)(\d+)\.?(\d)(?!\d)")
+_VARIANT: Final = re.compile(r"(?:\+|[_-])(?:cu|cuda)([789]|\d\d)\.?(\d)(?!\d)")
+"""Major and minor version. A `cuda12` names the major version alone, and is no CUDA 1.2."""
 _SUFFIX: Final = re.compile(r"-cu(?:da)?(\d\d)(?:x|\d)?(?:-|$)")
 _FRAMEWORKS: Final = frozenset({"torch", "tensorflow", "jaxlib"})
 _ON_SYSTEM_CUDA: Final = frozenset({"tensorflow", "cupy", "onnxruntime-gpu"})

@@ -61,6 +61,28 @@ def test_runtime_is_found_in_every_naming_era(runtime: LockedPackage, cuda: str)
     assert cuda_runtimes({runtime.name: runtime}) == (parse_version(cuda),)
 
 
+@pytest.mark.parametrize(
+    "locked",
+    [
+        package(
+            "jax-cuda12-plugin",
+            "0.9.0",
+            file="jax_cuda12_plugin-0.9.0-cp313-cp313-manylinux_2_27_x86_64.whl",
+        ),
+        package(
+            "cupy-cuda12x",
+            "14.0.0",
+            file="cupy_cuda12x-14.0.0-cp313-cp313-manylinux2014_x86_64.whl",
+        ),
+    ],
+)
+def test_a_name_that_has_the_major_version_alone_follows_the_runtime(locked: LockedPackage) -> None:
+    found = read(locked, package("nvidia-cuda-runtime-cu12", "12.9.79"))
+
+    assert set(parts(found).values()) == {"12.9"}
+    assert "two-cuda-majors" not in names(found)
+
+
 def test_torch_follows_the_locked_runtime() -> None:
     old, new = read(*CU12), read(*CU13)
     assert parts(old) == {"torch 2.9.1": "12.8"}

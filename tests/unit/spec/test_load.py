@@ -202,6 +202,17 @@ class TestPreset:
         assert dependencies[0] == "joblib"
         assert any(name.startswith("scikit-learn") for name in dependencies)
 
+    def test_tables_are_merged_key_by_key(self, tmp_path: Path) -> None:
+        toml = f"{ENVGEN}preset = 'vllm-serve'\ngpu.targets = ['H100']\nenv.HF_HUB_OFFLINE = '1'\n"
+        write(tmp_path, "envgen.toml", toml)
+
+        image = load_spec(tmp_path).spec.images["serve"]
+
+        assert image.gpu is not None
+        assert image.gpu.required
+        assert image.gpu.targets == ("H100",)
+        assert set(image.env) == {"HF_HOME", "HF_HUB_OFFLINE"}
+
     def test_faulty_dependency_is_counted_as_in_the_file(self, tmp_path: Path) -> None:
         toml = f"{ENVGEN}preset = 'sklearn-serve'\ndependencies = ['joblib', 'no good']\n"
         write(tmp_path, "envgen.toml", toml)

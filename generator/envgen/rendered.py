@@ -31,13 +31,15 @@ def seal(header: str, body: str) -> bytes:
 
     Args:
         header: Lines without `# `, each of which becomes a comment.
-        body: The text, which ends in a newline.
+        body: The text, which ends in a newline. The kernel looks for its `#!` in the first line, so
+            that stays there.
 
     """
-    comment = "".join(f"# {line}\n" for line in header.splitlines()).encode()
-    encoded = body.encode()
-    digest = hashlib.sha256(comment + encoded).hexdigest()
-    return b"".join((comment, f"# sha256:{digest}\n".encode(), encoded))
+    shebang = body[: body.index("\n") + 1] if body.startswith("#!") else ""
+    comment = shebang + "".join(f"# {line}\n" for line in header.splitlines())
+    rest = body.removeprefix(shebang)
+    digest = hashlib.sha256((comment + rest).encode()).hexdigest()
+    return f"{comment}# sha256:{digest}\n{rest}".encode()
 
 
 def is_untouched(content: bytes) -> bool:

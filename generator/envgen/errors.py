@@ -121,6 +121,13 @@ class IncompatibleError(EnvgenError):
     title = "an image does not run on a host"
 
 
+class PolicyError(EnvgenError):
+    """An image has a vulnerability, or an age, that the spec's policy refuses."""
+
+    exit_code = 10
+    title = "an image breaks the policy"
+
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells report it (128 + SIGINT)."""
 
@@ -138,6 +145,7 @@ def exit_codes() -> Iterable[tuple[int, str]]:
         EditedError,
         StorageError,
         IncompatibleError,
+        PolicyError,
         EnvgenError,
     ):
         yield error.exit_code, error.title

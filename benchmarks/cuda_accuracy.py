@@ -28,7 +28,13 @@ from envgen.cuda.requirement import Compat, Component, Kernels, Requirement
 from envgen.cuda.tables import tables
 from envgen.cuda.verdict import Outcome, Verdict
 from envgen.cuda.version import Version, find_version, parse_capability, parse_version
-from envgen.cuda.wheels import canonical_name, default_target, describe_wheel
+from envgen.cuda.wheels import (
+    bundled_parts,
+    canonical_name,
+    default_target,
+    describe_wheel,
+    find_software,
+)
 
 INPUTS: Final = (
     *("gpu", "compute_capability", "driver", "driver_cuda"),
@@ -38,7 +44,8 @@ FRAMEWORKS: Final = frozenset({"torch", "tensorflow", "jax", "jaxlib", "vllm", "
 """Their own build scripts name the architectures; other sources get what nvcc does by default."""
 
 _DATACENTER: Final = re.compile(
-    r"data.?cent|sagemaker|\bec2\b|\baws\b|\bgcp\b|\bgke\b|\bazure\b|cloud|\bdgx\b|cluster|\bhpc\b",
+    r"data.?cent|sagemaker|\bec2\b|\baws\b|\bgcp\b|\bgke\b|\bazure\b|cloud|\bdgx\b|cluster|\bhpc\b"
+    r"|colab|kaggle|\b[gp]\d[a-z]*\.\d*x?large|standard_n",
     re.IGNORECASE,
 )
 _WITHOUT_HOOK: Final = re.compile(r"singularity|apptainer|enroot|charliecloud", re.IGNORECASE)
@@ -50,7 +57,7 @@ _WITHOUT_COMPAT: Final = re.compile(
 _SOURCE_BUILD: Final = re.compile(
     r"source|compiled|self.?built|local build|built (?:with|locally)", re.IGNORECASE
 )
-_ARCHITECTURES: Final = re.compile(r"sm_\d+")
+_ARCHITECTURES: Final = re.compile(r"sm_[0-9]{2,3}(?![0-9])")
 
 
 class Result(NamedTuple):
@@ -74,11 +81,11 @@ class Result(NamedTuple):
 def make_host(case: Mapping[str, Any]) -> Host:
     """Return the host of a case."""
     platform = make_platform(case)
-    driver = find_version(case["driver"])
+    driver = find_version(case.get("driver", ""))
     in_table = platform == "linux" and driver and find_branch(driver, platform)
     return Host(
         driver=driver,
-        cuda=None if in_table else find_version(case["driver_cuda"]),
+        cuda=None if in_table else find_version(case.get("driver_cuda", "")),
         gpus=(make_gpu(case),),
         platform=platform,
         injection=make_injection(case, platform),
@@ -115,10 +122,9 @@ def make_toolkit(platform: Platform, driver: Version | None) -> Version | None:
 
 def make_gpu(case: Mapping[str, Any]) -> Gpu:
     """Return the GPU of a case; one that is not named is a consumer card, or a cloud's."""
-    text = case["gpu"]
-    capability = (
-        parse_capability(case["compute_capability"]) if case["compute_capability"] else None
-    )
+    text = case.get("gpu", "")
+    told = re.search(r"\d+\.\d", case.get("compute_capability", ""))
+    capability = parse_capability(told.group()) if told else None
     found = find_gpu(re.sub(r"\(.*?\)", "", text))
     if found:
         return msgspec.structs.replace(found, capability=capability or found.capability)
@@ -130,10 +136,23 @@ def make_requirement(case: Mapping[str, Any]) -> Requirement:
     """Return the requirement of a case's image or wheel."""
     runtime = find_version(case.get("runtime_cuda", ""))
     wheel = case.get("wheel")
-    parts = (make_wheel(wheel, runtime),) if wheel else ()
+    parts = make_wheels(wheel, runtime) if wheel else ()
     if not case.get("image"):
-        return Requirement(name=parts[0].name if parts else "", components=parts)
+        named = parts or (Component(name="the program", cuda=runtime),)
+        return Requirement(name=named[0].name, components=named)
     return make_image(case, runtime, parts)
+
+
+def make_wheels(wheel: Mapping[str, str], runtime: Version | None) -> tuple[Component, ...]:
+    """Return what a case's wheel carries, with the parts bundled in it."""
+    plain, version = plain_text(wheel.get("package", "")), plain_text(wheel.get("version", ""))
+    cuda = runtime or find_version(wheel.get("cuda", ""))
+    return (make_wheel(wheel, runtime), *bundled_parts(plain, version, cuda))
+
+
+def plain_text(text: str) -> str:
+    """Return a name or a version without remarks in parentheses and without extras."""
+    return re.sub(r"\(.*?\)|\[.*?\]", "", text).strip()
 
 
 def make_wheel(wheel: Mapping[str, str], runtime: Version | None) -> Component:
@@ -141,16 +160,26 @@ def make_wheel(wheel: Mapping[str, str], runtime: Version | None) -> Component:
     package, version = wheel.get("package", ""), wheel.get("version", "")
     text = f"{package} {version}"
     cuda = runtime or find_version(wheel.get("cuda", ""))
-    plain = re.sub(r"\(.*?\)|\[.*?\]", "", package).strip()
-    component = describe_wheel(plain, re.sub(r"\(.*?\)", "", version).strip(), cuda)
+    plain = plain_text(package)
+    component = describe_wheel(plain, plain_text(version), cuda)
     named = named_architectures(text)
     if named:
         return msgspec.structs.replace(component, builds=(named,))
-    local = _SOURCE_BUILD.search(text) and canonical_name(plain) not in FRAMEWORKS
-    if local and not component.builds and cuda:
+    if is_built_by_its_user(plain, text) and not component.builds and cuda:
         builds = default_target("nvcc-default", cuda)
         return msgspec.structs.replace(component, builds=builds)
     return component
+
+
+def is_built_by_its_user(package: str, text: str) -> bool:
+    """Return whether nvcc's default target is to be expected.
+
+    A thread that says so counts, and a program that is in no table: what people install ready made
+    and report about is in them.
+    """
+    name = canonical_name(package)
+    known = find_software(name) or any(row.package == name for row in tables().kernels)
+    return name not in FRAMEWORKS and bool(not known or _SOURCE_BUILD.search(text))
 
 
 def named_architectures(text: str) -> Kernels | None:
@@ -169,13 +198,13 @@ def make_image(
 ) -> Requirement:
     """Return the requirement of an image that is known by a description only."""
     text = case["image"]
-    reference = text if "/" not in text.split(" ")[0] else text.split(" ")[0]
+    reference = find_reference(text)
     inner = re.search(r"\(v?(\d+\.\d+\.\d+[\w.]*)\)", text)
     requirement = from_name(
         reference,
         base_cuda(text) or runtime,
         version=inner[1] if inner else "",
-        machine="aarch64" if _ARM.search(case["gpu"]) else "x86_64",
+        machine="aarch64" if _ARM.search(case.get("gpu", "")) else "x86_64",
     )
     inside = parts or wheels_in_text(text, runtime)
     components = inside or tuple(
@@ -183,6 +212,15 @@ def make_image(
     )
     requirement = msgspec.structs.replace(requirement, components=components)
     return apply_remarks(requirement, case)
+
+
+def find_reference(text: str) -> str:
+    """Return the image that a description names or says to be built on; else the description."""
+    first = text.split(" ", maxsplit=1)[0]
+    if "/" in first:
+        return first
+    known = re.search(r"(?:nvcr\.io/nvidia|pytorch|tensorflow|vllm|lmsysorg)/[\w./:-]+", text)
+    return known.group() if known else text
 
 
 def base_cuda(text: str) -> Version | None:
@@ -214,7 +252,7 @@ def apply_remarks(requirement: Requirement, case: Mapping[str, Any]) -> Requirem
         version = parse_version(f"{found[1]}.{found[2]}") if found[1] else requirement.cuda
         if version:
             requirement = replace(requirement, compat=Compat(cuda=version, loading="always"))
-    if re.search(r"sagemaker|\bml\.", case["gpu"].lower()) and requirement.compat:
+    if re.search(r"sagemaker|\bml\.", case.get("gpu", "").lower()) and requirement.compat:
         # SageMaker starts the image's `serve`, not the script that would load cuda-compat
         requirement = replace(requirement, compat=None)
     return requirement
@@ -229,13 +267,13 @@ def judge_case(case: Mapping[str, Any]) -> Result:
 
 def is_in_scope(case: Mapping[str, Any]) -> bool:
     """Return whether a case tells what has to be known, and fails in a way that CUDA explains."""
-    told = case["driver"] or case["driver_cuda"]
-    return bool(told and case["runtime_cuda"] and case.get("failure") != "other")
+    told = case.get("driver") or case.get("driver_cuda")
+    return bool(told and case.get("runtime_cuda") and case.get("failure") != "other")
 
 
 def judge_naively(case: Mapping[str, Any]) -> Outcome:
     """Return the common rule's answer: CUDA of the image <= CUDA that nvidia-smi shows."""
-    need, have = find_version(case["runtime_cuda"]), find_version(case["driver_cuda"])
+    need, have = (find_version(case.get(key, "")) for key in ("runtime_cuda", "driver_cuda"))
     if need is None or have is None:
         return Outcome.UNKNOWN
     return Outcome.RUNS if need.release <= have.release else Outcome.FAILS

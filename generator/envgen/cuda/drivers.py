@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from envgen.cuda.host import Host, Platform
-from envgen.cuda.tables import Branch, CompatPackage, tables
-from envgen.cuda.version import Version, parse_version
+from envgen.cuda.tables import Architecture, Branch, CompatPackage, tables
+from envgen.cuda.version import Capability, Version, parse_capability, parse_version
 
 FIRST_WITH_MINOR_COMPATIBILITY: Final = 11
 """CUDA 11 is the first major version whose releases run on any driver of the major version."""
@@ -61,11 +61,14 @@ def supported_cuda(host: Host) -> Support | None:
     """
     if host.cuda is not None:
         return Support(low=host.cuda, high=host.cuda)
-    if host.driver is None:
-        return None
+    return None if host.driver is None else _driver_support(host.driver, host.platform)
+
+
+@functools.cache
+def _driver_support(driver: Version, platform: Platform) -> Support | None:
     rows = _branches()
-    branch = find_branch(host.driver, host.platform)
-    position = bisect_right([row.branch for row in rows], branch or host.driver.major)
+    branch = find_branch(driver, platform)
+    position = bisect_right([row.branch for row in rows], branch or driver.major)
     if position == 0:
         return None
     low = parse_version(rows[position - 1].cuda)
@@ -114,6 +117,15 @@ def release_floor(cuda: Version, platform: Platform) -> Version | None:
 def reaches(driver: Version, floor: Version) -> bool:
     """Return whether a driver is at least `floor`; a bare branch counts as its newest release."""
     return driver.major >= floor.major if driver.is_branch else driver >= floor
+
+
+@functools.cache
+def find_architecture(capability: Capability | None) -> Architecture | None:
+    """Return the table's row for a compute capability."""
+    for row in tables().architectures:
+        if parse_capability(row.capability) == capability:
+            return row
+    return None
 
 
 @functools.cache

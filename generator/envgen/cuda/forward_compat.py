@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from envgen.cuda.describe import describe_driver, describe_gpu
-from envgen.cuda.drivers import Support, compat_package, host_branch
+from envgen.cuda.drivers import Support, compat_package, find_architecture, host_branch
 from envgen.cuda.host import Category, Gpu, Host
 from envgen.cuda.requirement import Compat, Requirement
 from envgen.cuda.verdict import Kind, Verdict, fails, unknown
@@ -64,6 +64,8 @@ def _compat_reaches_loader(compat: Compat, host: Host) -> bool:
 def _newer_compat(
     compat: Compat, host: Host, gpu: Gpu, native: Loaded, *, usable: bool
 ) -> Loaded | Verdict:
+    if usable and not _drives(compat, gpu):
+        return _not_driven(compat, host, gpu)
     cuda = compat.cuda.release
     mine = Loaded(support=Support(low=cuda, high=cuda), from_image=True)
     if not usable:
@@ -90,6 +92,25 @@ def _newer_compat(
     if compat.loading == "entrypoint":
         return Loaded(support=native.support, instead=verdict)
     return verdict
+
+
+def _drives(compat: Compat, gpu: Gpu) -> bool:
+    """Return whether the driver that the package is a part of still drives the GPU."""
+    row, package = find_architecture(gpu.capability), compat_package(compat.cuda)
+    if row is None or package is None or gpu.category not in FORWARD_COMPATIBLE:
+        return True
+    return not row.driver_last or package.driver <= row.driver_last
+
+
+def _not_driven(compat: Compat, host: Host, gpu: Gpu) -> Verdict:
+    return fails(
+        Kind.OTHER,
+        need=f"a GPU that the image's own CUDA {compat.cuda} driver library still drives "
+        "(it finds no device)",
+        have=f"{describe_driver(host)} on {describe_gpu(gpu)}",
+        fix="use an image of an older CUDA, or remove /usr/local/cuda/compat from the image",
+        rule="loaded_driver",
+    )
 
 
 def _older_compat(compat: Compat, host: Host) -> Verdict:

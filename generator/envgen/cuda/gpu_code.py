@@ -4,23 +4,15 @@ import functools
 from typing import Final
 
 from envgen.cuda.describe import describe_driver, describe_gpu, describe_kernels
+from envgen.cuda.drivers import find_architecture
 from envgen.cuda.forward_compat import Loaded
 from envgen.cuda.host import Gpu, Host
 from envgen.cuda.requirement import Component, Kernels, Requirement
-from envgen.cuda.tables import Architecture, tables
+from envgen.cuda.tables import tables
 from envgen.cuda.verdict import Kind, Verdict, fails, unknown
 from envgen.cuda.version import Capability, Version, format_sm, parse_capability, parse_version
 
 _LAST_INTEGRATED_EXCEPTION: Final = parse_version("13.2")
-
-
-@functools.cache
-def architecture(capability: Capability) -> Architecture | None:
-    """Return the table's row for a compute capability."""
-    for row in tables().architectures:
-        if parse_capability(row.capability) == capability:
-            return row
-    return None
 
 
 def code_covers_gpu(part: Component, gpu: Gpu) -> Verdict | None:
@@ -63,7 +55,7 @@ def sass_runs(code: Capability, gpu: Capability, toolkit: Version | None) -> boo
         return True
     if code[0] != gpu[0] or code > gpu:
         return False
-    islands = [row for cc in (code, gpu) if (row := architecture(cc)) and row.integrated]
+    islands = [row for cc in (code, gpu) if (row := find_architecture(cc)) and row.integrated]
     lifted = gpu == (8, 7) and toolkit is not None and toolkit >= _LAST_INTEGRATED_EXCEPTION
     return not islands or lifted
 
@@ -71,7 +63,7 @@ def sass_runs(code: Capability, gpu: Capability, toolkit: Version | None) -> boo
 @functools.cache
 def _toolkit_gap(toolkit: Version | None, gpu: Capability) -> str:
     """Return why no build of this toolkit can have code for the GPU; empty where one can."""
-    row = architecture(gpu)
+    row = find_architecture(gpu)
     if toolkit is None or row is None:
         return ""
     if row.cuda_last and toolkit.release > parse_version(row.cuda_last):

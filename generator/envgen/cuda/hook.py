@@ -3,12 +3,12 @@
 from typing import Final
 
 from envgen.cuda.describe import describe_driver, describe_gpu, shorten
-from envgen.cuda.drivers import minor_floor, supported_cuda
+from envgen.cuda.drivers import host_branch, minor_floor, supported_cuda
 from envgen.cuda.host import Category, Gpu, Host
-from envgen.cuda.require_expression import HostFacts, evaluate
+from envgen.cuda.require_expression import HostFacts, evaluate, without_host_properties
 from envgen.cuda.requirement import Requirement
 from envgen.cuda.verdict import Kind, Verdict, fails, unknown
-from envgen.cuda.version import format_capability, parse_version
+from envgen.cuda.version import Version, format_capability, parse_version
 
 BRANDS: Final[dict[Category, tuple[str, ...]]] = {
     "datacenter": ("tesla", "nvidia"),
@@ -57,9 +57,17 @@ def _refusal(expression: str, host: Host, gpu: Gpu, brand: str) -> str:
     if host.platform == "wsl2" and host.toolkit and host.toolkit < _WSL_TOOLKIT_FIXED:
         cuda = parse_version("11.0")  # what it saw on every WSL2 host; nvidia-docker#1458
     arch = parse_version(format_capability(gpu.capability)) if gpu.capability else None
-    facts = HostFacts(cuda=cuda, driver=host.driver, arch=arch, brand=brand)
+    facts = HostFacts(cuda=cuda, driver=_driver(host), arch=arch, brand=brand)
+    if gpu.category == "jetson":
+        expression = without_host_properties(expression)
     found = evaluate(expression, facts)
     return "" if found.holds else found.mistake or found.unsatisfied
+
+
+def _driver(host: Host) -> Version | None:
+    """Return the driver that the hook compares; its branch, where only the CUDA is known."""
+    branch = None if host.driver else host_branch(host)
+    return parse_version(str(branch)) if branch else host.driver
 
 
 def _brands(gpu: Gpu) -> tuple[str, ...]:

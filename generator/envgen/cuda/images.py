@@ -8,7 +8,7 @@ from typing import Final
 from envgen.cuda.requirement import Compat, CompatLoading, Component, Machine, Requirement
 from envgen.cuda.tables import ImageFamily, Label, tables
 from envgen.cuda.version import Version, find_version, parse_version
-from envgen.cuda.wheels import describe_wheel, in_range
+from envgen.cuda.wheels import bundled_parts, describe_wheel, in_range
 
 LOOSE: Final = "cuda>=9.0"
 """What NVIDIA's NGC images require: their start script checks the driver instead."""
@@ -43,6 +43,8 @@ def from_environment(
         disable_require=environment.get("NVIDIA_DISABLE_REQUIRE", "") in _TRUE,
         compat=_compat(environment, cuda),
         system_cuda=cuda,
+        cudnn=find_version(environment.get("NV_CUDNN_VERSION", "").partition("-")[0]),
+        nccl=find_version(environment.get("NCCL_VERSION", "").partition("-")[0]),
     )
 
 
@@ -69,13 +71,24 @@ def _compat(environment: Mapping[str, str], cuda: Version | None) -> Compat | No
     version = cuda or package
     if version is None:
         return None
-    if any(variable in environment for variable in _ENTRYPOINT_VARIABLES):
+    if _has_ngc_entrypoint(environment):
         return Compat(cuda=version, loading="entrypoint")
     if _COMPAT_FOLDER.search(environment.get("LD_LIBRARY_PATH", "")):
         return Compat(cuda=version, loading="always")
     if "NVIDIA_REQUIRE_CUDA" in environment or package:
         return Compat(cuda=version, loading="toolkit")
     return None
+
+
+def _has_ngc_entrypoint(environment: Mapping[str, str]) -> bool:
+    """Return whether the image's start script tries cuda-compat, as those of NGC do.
+
+    The runtime images of nvidia/cuda have one and NVIDIA_PRODUCT_NAME=CUDA, too; theirs only looks
+    for a driver (gitlab.com/nvidia/container-images/cuda, entrypoint.d/50-gpu-driver-check.sh).
+    """
+    if environment.get("NVIDIA_PRODUCT_NAME") == "CUDA":
+        return False
+    return any(variable in environment for variable in _ENTRYPOINT_VARIABLES)
 
 
 def from_name(
@@ -95,19 +108,31 @@ def from_name(
     version = version or _tag_version(reference)
     family = find_family(reference, version)
     loading: CompatLoading = family.compat if family else "toolkit"
-    part = (
-        describe_wheel(family.software, version, cuda, machine)
-        if family and family.software
-        else Component(name=reference, cuda=cuda)
-    )
     return Requirement(
         name=reference,
-        components=(part,),
+        components=_parts(reference, family, version, cuda, machine),
         expressions=label_expressions(family.label if family else "any", cuda, machine),
         compat=_compat_of_base(cuda, loading, machine),
         system_cuda=cuda,
         notes=() if family else ("taken to be built on nvidia/cuda",),
     )
+
+
+def _parts(
+    reference: str, family: ImageFamily | None, version: str, cuda: Version | None, machine: Machine
+) -> tuple[Component, ...]:
+    if family is None or not family.software:
+        return (Component(name=reference, cuda=cuda),)
+    wheel = describe_wheel(family.software, version, cuda, machine)
+    return (wheel, *bundled_parts(family.software, version, cuda, machine))
+
+
+def ngc_cuda(reference: str) -> Version | None:
+    """Return the CUDA of an NGC image whose tag is a monthly release, as `25.01-py3`."""
+    release = re.fullmatch(r"nvcr\.io/nvidia/[^:]+:(\d\d\.\d\d)(?:\.\d+)?(?:-.*)?", reference)
+    rows = tables().ngc if release else ()
+    found = next((row for row in rows if release and row.release == release[1]), None)
+    return parse_version(found.cuda) if found else None
 
 
 def _compat_of_base(

@@ -69,13 +69,17 @@ def _component_objection(
     requirement: Requirement, host: Host, gpu: Gpu, loaded: Loaded
 ) -> Verdict | None:
     """Return the first failure of any component, else what is not known of one."""
-    parts = requirement.components
+    parts = [part for part in requirement.components if _is_used(part, gpu)]
     found = [runtime_fits(part, host, loaded) for part in parts]
     found += [code_covers_gpu(part, gpu) for part in parts]
     found += [driver_compiles_ptx(part, gpu, loaded, host) for part in parts]
     found.append(cudnn_covers_gpu(requirement, gpu))
     objections = [verdict for verdict in found if verdict]
     return max(objections, key=lambda verdict: _SEVERITY[verdict.outcome], default=None)
+
+
+def _is_used(part: Component, gpu: Gpu) -> bool:
+    return part.used_from is None or gpu.capability is None or gpu.capability >= part.used_from
 
 
 def _runs(requirement: Requirement, host: Host, gpu: Gpu, loaded: Loaded) -> Verdict:

@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
+from envgen.cuda.needs import links_cuda, serves, unmet_needs
 from envgen.cuda.requirement import Component, Machine, Requirement
 from envgen.cuda.tables import tables
 from envgen.cuda.version import Version, find_version, parse_version
-from envgen.cuda.wheels import canonical_name, describe_wheel, find_software
+from envgen.cuda.wheels import bundled_parts, canonical_name, describe_wheel, find_software
 from envgen.lock.packages import LockedPackage
 
 _RUNTIMES: Final = re.compile(
@@ -20,9 +21,9 @@ metapackage, and the conda packages of both eras."""
 
 _VARIANT: Final = re.compile(r"(?:\+|[_-])(?:cu|cuda)([789]|\d\d)\.?(\d)(?!\d)")
 """Major and minor version. A `cuda12` names the major version alone, and is no CUDA 1.2."""
+_WITHOUT_CUDA: Final = re.compile(r"\+(?:cpu|rocm|xpu)|[_-]cpu[_-]")
 _SUFFIX: Final = re.compile(r"-cu(?:da)?(\d\d)(?:x|\d)?(?:-|$)")
 _FRAMEWORKS: Final = frozenset({"torch", "tensorflow", "jaxlib"})
-_ON_SYSTEM_CUDA: Final = frozenset({"tensorflow", "cupy", "onnxruntime-gpu"})
 _PLUGINS: Final = ("jax-cuda11-plugin", "jax-cuda12-plugin", "jax-cuda13-plugin")
 
 
@@ -86,10 +87,10 @@ def read_lock(
     )
     findings = [
         *_two_copies(runtimes, system, parts),
-        *_cpu_only(by_name, parts, wants_gpu=wants_gpu),
+        *(_cpu_only(by_name, parts, machine) if wants_gpu else ()),
         *_disagreements("cuDNN", cudnn, base.cudnn if base else None, runtimes),
         *_disagreements("NCCL", nccl, base.nccl if base else None, runtimes),
-        *(_unmet_needs(by_name, system) if wants_gpu else ()),
+        *(_say_unmet(by_name, base, machine) if wants_gpu else ()),
     ]
     return LockedCuda(requirement=requirement, findings=tuple(findings))
 
@@ -128,18 +129,20 @@ def _components(
     parts = []
     for package in packages.values():
         name = canonical_name(package.name)
-        if not _has_gpu_code(name):
+        if not (_has_gpu_code(name) or links_cuda(package, machine)):
             continue
-        cuda = package_cuda(package, runtimes, system)
+        cuda = package_cuda(package, runtimes, system, machine)
         if cuda is not None or not _may_be_cpu_only(name):
             parts.append(describe_wheel(package.name, package.version, cuda, machine))
+            parts += bundled_parts(package.name, package.version, cuda, machine)
     return tuple(parts)
 
 
 def _has_gpu_code(name: str) -> bool:
     known = any(row.package == name for row in tables().kernels)
     software = find_software(name)
-    return (known and name != "jaxlib") or bool(software and software.at_runtime)
+    compiles = software and (software.at_runtime or software.kernels == "toolkit")
+    return (known and name != "jaxlib") or bool(compiles)
 
 
 def _may_be_cpu_only(name: str) -> bool:
@@ -147,14 +150,17 @@ def _may_be_cpu_only(name: str) -> bool:
 
 
 def package_cuda(
-    package: LockedPackage, runtimes: tuple[Version, ...], system: Version | None
+    package: LockedPackage,
+    runtimes: tuple[Version, ...],
+    system: Version | None,
+    machine: Machine = "x86_64",
 ) -> Version | None:
     """Return the CUDA that a locked package uses; None for a CPU build or where nothing tells.
 
     Its own variant (`+cu128`, `_cuda126_` in a conda build, `-cuda12x` in the name) decides which
     of the locked runtimes it loads; without one it is the locked runtime, else the system's.
     """
-    if "+cpu" in package.version or re.search(r"[_-]cpu[_-]", _file_name(package)):
+    if _WITHOUT_CUDA.search(f"{package.version} {_file_name(package)}"):
         return None
     variant = _VARIANT.search(f"+{package.version} {_file_name(package)}")
     if variant:
@@ -165,7 +171,7 @@ def package_cuda(
     if fitting:
         return fitting[-1]
     if system and (not suffix or system.major in majors):
-        uses_system = canonical_name(package.name) in _ON_SYSTEM_CUDA or suffix
+        uses_system = links_cuda(package, machine) or suffix
         return system if uses_system else None
     return parse_version(f"{suffix[1]}.0") if suffix else None
 
@@ -217,15 +223,15 @@ def _two_copies(
 
 
 def _cpu_only(
-    packages: Mapping[str, LockedPackage], parts: tuple[Component, ...], *, wants_gpu: bool
+    packages: Mapping[str, LockedPackage], parts: tuple[Component, ...], machine: Machine
 ) -> Iterable[Finding]:
-    if not wants_gpu:
-        return
     on_gpu = {canonical_name(part.name.split(" ", maxsplit=1)[0]) for part in parts}
     for name, package in packages.items():
         known = canonical_name(name)
         with_plugin = known == "jaxlib" and any(plugin in packages for plugin in _PLUGINS)
-        if known in _FRAMEWORKS and known not in on_gpu and not with_plugin:
+        if known not in _FRAMEWORKS or known in on_gpu or with_plugin:
+            continue
+        if not links_cuda(package, machine):
             yield Finding(
                 name="cpu-wheel-in-gpu-image",
                 what=f"{name} {package.version} is a build without CUDA",
@@ -234,19 +240,19 @@ def _cpu_only(
             )
 
 
-def _unmet_needs(
-    packages: Mapping[str, LockedPackage], system: Version | None
+def _say_unmet(
+    packages: Mapping[str, LockedPackage], base: Requirement | None, machine: Machine
 ) -> Iterable[Finding]:
     """Yield what packages need and neither the lock nor the base image brings."""
-    for row in tables().needs:
-        package = packages.get(row.package)
-        served = any(name in packages for name in row.unless) or (row.unless and system)
-        if package and not served:
+    cudnn = f" and cuDNN {base.cudnn}" if base and base.cudnn else ""
+    has = f"the base image has CUDA {base.system_cuda}{cudnn}" if base and base.system_cuda else ""
+    for package, need in unmet_needs(packages, machine):
+        if not serves(base, need):
             yield Finding(
                 name="unmet-need",
-                what=f"{package.name} {package.version} needs {row.what}",
-                why="nothing that is locked brings it",
-                fix=row.fix,
+                what=f"{package.name} {package.version} needs {need.what}",
+                why=(need.cuda and has) or "nothing that is locked brings it",
+                fix=need.fix,
             )
 
 
@@ -274,7 +280,7 @@ def _disagreements(
                 why=f"{library} {version} loads libraries that are not there",
                 fix=f"lock the {library} of CUDA {runtimes[-1].major}",
             )
-        if of_base and of_base.major != version.major:
+        if of_base and of_base.release != version.release:
             yield Finding(
                 name="library-disagreement",
                 what=f"the base image has {library} {of_base}, the lock has {version}",

@@ -37,6 +37,7 @@ _TABLE_GPU: Final = re.compile(
     re.MULTILINE,
 )
 _MIG_ENABLED: Final = re.compile(r"\|\s+Enabled\s*\|\s*$", re.MULTILINE)
+_NO_DEVICES: Final = "the driver is loaded and finds no GPU"
 _FAILURES: Final[Mapping[str, str]] = {
     r"Driver/library version mismatch": (
         "the driver was upgraded but not reloaded: its library and kernel module differ"
@@ -45,7 +46,7 @@ _FAILURES: Final[Mapping[str, str]] = {
     r"Failed to initialize NVML: Unknown Error": (
         "this container has lost its GPU devices, as after a cgroup reload"
     ),
-    r"No devices were found": "the driver is loaded and finds no GPU",
+    r"No devices were found": _NO_DEVICES,
     r"Unable to determine the device handle": "a GPU has fallen off the bus",
     r"GPU is lost": "a GPU has fallen off the bus",
 }
@@ -105,6 +106,7 @@ def read_nvml(nvml: ModuleType) -> Host:
             driver=find_version(_text(nvml.nvmlSystemGetDriverVersion())),
             cuda=parse_version(f"{cuda // 1000}.{cuda % 1000 // 10}"),
             gpus=merge_gpus(_nvml_gpu(nvml, handle) for handle in handles),
+            faults=() if handles else (_NO_DEVICES,),
         )
     finally:
         nvml.nvmlShutdown()
@@ -240,7 +242,7 @@ def parse_proc(version: str, gpus: Iterable[str]) -> Host:
         driver=parse_version(found[1]) if found else None,
         gpus=merge_gpus(name_gpu(model.strip()) for model in models),
         open_modules="Open Kernel Module" in version,
-        faults=() if models else ("the driver is loaded and finds no GPU",),
+        faults=() if models else (_NO_DEVICES,),
     )
 
 

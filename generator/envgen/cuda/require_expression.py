@@ -85,6 +85,19 @@ def split_alternatives(expression: str) -> Iterator[tuple[str, ...]]:
             yield conditions
 
 
+def without_host_properties(expression: str) -> str:
+    """Return what the container toolkit itself keeps of a requirement, as it does on Jetson.
+
+    Its own evaluation knows `cuda` and `arch` only; it skips conditions on anything else, and an
+    alternative that consists of such (nvidia-container-toolkit, internal/requirements).
+    """
+    kept = (
+        ",".join(part for part in parts if part.lower().startswith(("cuda", "arch")))
+        for parts in split_alternatives(expression)
+    )
+    return " ".join(filter(None, kept))
+
+
 def _condition_holds(condition: str, facts: HostFacts) -> bool:
     found = _CONDITION.fullmatch(condition)
     compare = _OPERATORS.get(found["operator"]) if found else None

@@ -48,6 +48,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
             Empty when nothing is known about the kernels.
         ptx_at_runtime: Whether it hands PTX to the driver's compiler while it runs.
         driver_floor: The driver it asks for beyond its toolkit's own floor.
+        used_from: The oldest GPU on which it is used at all; None where it is used on any.
         note: Where this is from, or what was assumed.
 
     """
@@ -57,6 +58,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     builds: tuple[Kernels, ...] = ()
     ptx_at_runtime: bool = False
     driver_floor: Version | None = None
+    used_from: Capability | None = None
     note: str = ""
 
 

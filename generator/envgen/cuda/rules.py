@@ -10,6 +10,7 @@ from envgen.cuda.describe import describe_driver, describe_gpu
 from envgen.cuda.drivers import (
     FIRST_WITH_MINOR_COMPATIBILITY,
     Support,
+    find_architecture,
     find_branch,
     minor_floor,
     reaches,
@@ -17,7 +18,6 @@ from envgen.cuda.drivers import (
     supported_cuda,
 )
 from envgen.cuda.forward_compat import Loaded
-from envgen.cuda.gpu_code import architecture
 from envgen.cuda.host import Gpu, Host
 from envgen.cuda.requirement import Component
 from envgen.cuda.tables import tables
@@ -47,7 +47,7 @@ def driver_support(host: Host) -> Support | Verdict:
 
 def driver_drives_gpu(host: Host, gpu: Gpu) -> Verdict | None:
     """A driver branch drives GPUs from some architecture to another, and no others."""
-    row = architecture(gpu.capability) if gpu.capability else None
+    row = find_architecture(gpu.capability)
     if row is None or host.driver is None:
         return None
     branch = find_branch(host.driver, host.platform) or host.driver.major

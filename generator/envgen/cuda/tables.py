@@ -116,6 +116,25 @@ class Software(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kernels: str
 
 
+class Bundle(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part inside a package that is built for other GPUs than the rest of it.
+
+    Its kernels are the rows of `part`; it is used on GPUs from `used_from` on.
+    """
+
+    package: str
+    versions: str
+    part: str
+    used_from: str
+
+
+class NgcRelease(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A monthly release of NVIDIA's NGC images, and the CUDA in it."""
+
+    release: str
+    cuda: str
+
+
 class DefaultTarget(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a build contains when nobody names an architecture."""
 
@@ -136,13 +155,56 @@ class CudnnRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Need(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a package needs beside its own files.
 
-    `unless` are packages that bring it; `what` is missing without them, and `fix` mends that.
+    Attributes:
+        package: Its name.
+        versions: Those of it that the row is about, as a range; empty for all.
+        machines: The processors whose wheels need it.
+        unless: Packages that bring it.
+        image: The smallest flavour of nvidia/cuda that brings it; empty where none does.
+        cuda: The CUDA that the image has to have, as its major version; empty for any.
+        cudnn: Likewise its cuDNN.
+        what: What is missing.
+        fix: What to change in the spec instead.
+        fix_bytes: What that downloads on x86_64; 0 where that is not known.
+
     """
 
     package: str
+    versions: str
+    machines: tuple[Machine, ...]
     unless: tuple[str, ...]
+    image: Literal["", "runtime", "cudnn-runtime"]
+    cuda: str
+    cudnn: str
     what: str
     fix: str
+    fix_bytes: int
+
+
+Flavour = Literal["base", "runtime", "cudnn-runtime"]
+
+
+class SystemImage(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An image of nvidia/cuda that CUDA libraries can be taken from.
+
+    Attributes:
+        cuda: The release of its CUDA.
+        flavour: What it has of it: the runtime alone, all libraries, or cuDNN as well.
+        image: Its full reference; bases.toml has a row for it.
+        distro: The `id` of a row of bases.toml's `distros`.
+        cudnn: Its cuDNN; empty where there is none.
+        nccl: Its NCCL; empty where there is none or its version is not known.
+        amd64_bytes: Compressed; 0 where that is not known.
+
+    """
+
+    cuda: str
+    flavour: Flavour
+    image: str
+    distro: str
+    cudnn: str
+    nccl: str
+    amd64_bytes: int
 
 
 class IndexDefault(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,11 +228,14 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     kernels: tuple[KernelRow, ...]
     labels: tuple[Label, ...]
     images: tuple[ImageFamily, ...]
+    ngc: tuple[NgcRelease, ...]
     software: tuple[Software, ...]
+    bundles: tuple[Bundle, ...]
     default_targets: tuple[DefaultTarget, ...]
     cudnn: tuple[CudnnRow, ...]
     defaults: tuple[IndexDefault, ...]
     needs: tuple[Need, ...]
+    system_images: tuple[SystemImage, ...]
 
 
 R = TypeVar("R", bound=Row)
@@ -221,11 +286,14 @@ def load_tables(folder: Path) -> Tables:
         kernels=rows("kernels.toml", "kernels", KernelRow),
         labels=rows("labels.toml", "label", Label),
         images=rows("images.toml", "image", ImageFamily),
+        ngc=rows("ngc.toml", "release", NgcRelease),
         software=rows("ptx.toml", "software", Software),
+        bundles=rows("ptx.toml", "bundle", Bundle),
         default_targets=rows("ptx.toml", "default_target", DefaultTarget),
         cudnn=rows("ptx.toml", "cudnn", CudnnRow),
         defaults=rows("defaults.toml", "default", IndexDefault),
         needs=rows("needs.toml", "need", Need),
+        system_images=rows("system.toml", "image", SystemImage),
     )
 
 

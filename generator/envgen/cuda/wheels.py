@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from envgen.cuda.requirement import Component, Kernels, Machine
 from envgen.cuda.tables import KernelRow, Software, tables
 from envgen.cuda.version import Version, find_version, parse_capability, parse_version
@@ -21,16 +23,18 @@ ALIASES: Final = {
 """Other names under which the software of kernels.toml and ptx.toml is known."""
 
 
+_VARIANT_SUFFIX: Final = re.compile(r"-cu(?:da)?\d+x?$")
+
+
 def canonical_name(package: str, cuda: Version | None = None) -> str:
     """Return the name under which the tables know a package.
 
-    `cupy-cuda12x` is cupy; jax and jaxlib have their GPU code in the plugin of the CUDA major.
+    `cupy-cuda12x` is cupy and `mxnet-cu102` is mxnet; jax and jaxlib have their GPU code in the
+    plugin of the CUDA major.
     """
-    name = re.sub(r"[-_. ]+", "-", package.strip().lower())
-    if name.startswith("cupy-cuda"):
-        return "cupy"
-    if name in {"jax", "jaxlib"} and cuda is not None and cuda.major in {12, 13}:
-        return f"jax-cuda{cuda.major}-plugin"
+    name = _VARIANT_SUFFIX.sub("", re.sub(r"[-_. ]+", "-", package.strip().lower()))
+    if name in {"jax", "jaxlib"} and cuda is not None:
+        return f"jax-cuda{cuda.major}-plugin" if cuda.major in {12, 13} else "jaxlib"
     return ALIASES.get(name, name)
 
 
@@ -58,6 +62,21 @@ def describe_wheel(
         builds=builds,
         ptx_at_runtime=bool(software and software.at_runtime),
         note="the exact build is not known; any of several may be it" if len(builds) > 1 else "",
+    )
+
+
+def bundled_parts(
+    package: str, version: str, cuda: Version | None, machine: Machine = "x86_64"
+) -> tuple[Component, ...]:
+    """Return what a package brings beside its own kernels, built for other GPUs than those."""
+    name = canonical_name(package, cuda)
+    return tuple(
+        msgspec.structs.replace(
+            describe_wheel(row.part, version, cuda, machine),
+            used_from=parse_capability(row.used_from),
+        )
+        for row in tables().bundles
+        if row.package == name and in_range(find_version(version), row.versions)
     )
 
 

@@ -22,8 +22,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def word(self) -> str:
         """The verdict in a word, with the kind of a failure."""
-        kind = self.verdict.kind
-        return f"{self.verdict.outcome}: {kind}" if kind else str(self.verdict.outcome)
+        return word_of(self.verdict)
 
 
 def describe(findings: tuple[Finding, ...]) -> str:
@@ -38,8 +37,20 @@ def _describe(finding: Finding) -> str:
     if verdict.fix:
         lines.append(f"  fix:  {verdict.fix}")
     lines += [f"  note: {note}" for note in (*verdict.notes, *finding.host.faults)]
-    lines += [f"  {each.gpu or 'GPU'}: {each.outcome}" for each in verdict.per_gpu]
+    lines += [f"  {_describe_gpu(each)}" for each in verdict.per_gpu]
     return "\n".join(lines)
+
+
+def _describe_gpu(verdict: Verdict) -> str:
+    gpu = verdict.gpu or "GPU"
+    if verdict.outcome is Outcome.RUNS:
+        return f"{gpu}: runs"
+    return f"{gpu}: {word_of(verdict)}: needs {verdict.need}"
+
+
+def word_of(verdict: Verdict) -> str:
+    """Return a verdict in a word, with the kind of a failure."""
+    return f"{verdict.outcome}: {verdict.kind}" if verdict.kind else str(verdict.outcome)
 
 
 def tabulate(findings: tuple[Finding, ...], *, markdown: bool) -> str:
@@ -51,7 +62,32 @@ def tabulate(findings: tuple[Finding, ...], *, markdown: bool) -> str:
     rows += [[subject, *(words[subject, place] for place in places)] for subject in subjects]
     table = _markdown_table(rows) if markdown else _text_table(rows)
     failures = tuple(f for f in findings if f.verdict.outcome is not Outcome.RUNS)
-    return f"{table}\n\n{describe(failures)}" if failures else table
+    return f"{table}\n\n{_describe_alike(failures)}" if failures else table
+
+
+def _describe_alike(findings: tuple[Finding, ...]) -> str:
+    """Return findings with need, have and fix; those that differ in their host only, together."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        verdict = finding.verdict
+        gpus = (_describe_gpu(each) for each in verdict.per_gpu)
+        key = (finding.subject, finding.word, verdict.need, *gpus)
+        groups.setdefault(key, []).append(finding)
+    return "\n".join(_describe_group(group) for group in groups.values())
+
+
+def _describe_group(group: list[Finding]) -> str:
+    first, *more = group
+    if not more:
+        return _describe(first)
+    verdict = first.verdict
+    places = ", ".join(finding.place for finding in group)
+    lines = [f"{first.subject} on {places}: {first.word}", f"  need: {verdict.need}"]
+    lines += [f"  have: {finding.verdict.have} ({finding.place})" for finding in group]
+    fixes = dict.fromkeys(finding.verdict.fix for finding in group)
+    lines += [f"  fix:  {fix}" for fix in fixes if fix]
+    lines += [f"  {_describe_gpu(each)}" for each in verdict.per_gpu]
+    return "\n".join(lines)
 
 
 def _text_table(rows: list[list[str]]) -> str:
@@ -74,15 +110,19 @@ def to_data(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
         {
             "image": finding.subject,
             "host": finding.place,
-            "verdict": str(finding.verdict.outcome),
-            "kind": str(finding.verdict.kind) if finding.verdict.kind else None,
-            "need": finding.verdict.need,
-            "have": finding.verdict.have,
-            "fix": finding.verdict.fix,
+            **_answer(finding.verdict),
             "notes": [*finding.verdict.notes, *finding.host.faults],
-            "gpus": [
-                {"gpu": each.gpu, "verdict": str(each.outcome)} for each in finding.verdict.per_gpu
-            ],
+            "gpus": [{"gpu": each.gpu, **_answer(each)} for each in finding.verdict.per_gpu],
         }
         for finding in findings
     ]
+
+
+def _answer(verdict: Verdict) -> dict[str, str | None]:
+    return {
+        "verdict": str(verdict.outcome),
+        "kind": str(verdict.kind) if verdict.kind else None,
+        "need": verdict.need,
+        "have": verdict.have,
+        "fix": verdict.fix,
+    }

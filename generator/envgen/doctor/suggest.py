@@ -1,4 +1,4 @@
-"""The newest release of a framework that runs on a whole fleet, and how the spec gets it."""
+"""The newest release of a framework that runs on a whole fleet."""
 
 from collections.abc import Iterator
 
@@ -21,6 +21,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
         version: Its release.
         cuda: The CUDA that it carries.
         variant: Its wheel's local version (`cu126`); empty for the wheel that PyPI serves.
+        newer: Why the next newer wheel is not it; empty where this is the newest.
 
     """
 
@@ -28,11 +29,17 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     cuda: str
     variant: str
+    newer: str = ""
 
     @property
     def requirement(self) -> str:
-        """What to write into the spec's dependencies."""
+        """The wheel, as `torch==2.9.1+cu126`."""
         return f"{self.package}=={self.version}" + (f"+{self.variant}" if self.variant else "")
+
+
+def known_frameworks() -> tuple[str, ...]:
+    """Return the packages whose releases are in the tables."""
+    return tuple(sorted({row.package for row in tables().defaults}))
 
 
 def suggest_release(package: str, hosts: tuple[Host, ...]) -> tuple[Suggestion, ...]:
@@ -44,13 +51,17 @@ def suggest_release(package: str, hosts: tuple[Host, ...]) -> tuple[Suggestion, 
 
     """
     found: list[Suggestion] = []
+    newer = ""
     for candidate in _candidates(package):
         if found and candidate.variant:
             continue
-        if all(_runs(candidate, host) for host in hosts):
-            found.append(candidate)
-            if not candidate.variant:
-                break
+        objection = _objection(candidate, hosts)
+        if objection:
+            newer = objection
+            continue
+        found.append(msgspec.structs.replace(candidate, newer=newer))
+        if not candidate.variant:
+            break
     return tuple(found)
 
 
@@ -67,7 +78,12 @@ def _candidates(package: str) -> Iterator[Suggestion]:
             yield Suggestion(package=package, version=version, cuda=cuda, variant=variant)
 
 
-def _runs(candidate: Suggestion, host: Host) -> bool:
+def _objection(candidate: Suggestion, hosts: tuple[Host, ...]) -> str:
+    """Return why a release does not run on some host; empty where it runs on all."""
     part = describe_wheel(candidate.package, candidate.version, parse_version(candidate.cuda))
     requirement = Requirement(name=candidate.requirement, components=(part,))
-    return judge(requirement, host).outcome is Outcome.RUNS
+    for host in hosts:
+        verdict = judge(requirement, host)
+        if verdict.outcome is not Outcome.RUNS:
+            return f"{candidate.requirement} on {host.name or 'the host'}: {verdict.reason}"
+    return ""

@@ -110,3 +110,20 @@ def test_image_without_the_package_uses_the_host() -> None:
     assert support is not None
     found = loaded_driver(Requirement(name="slim"), host, Gpu(), support)
     assert cuda_of(found) == ("12.2", False)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "gpu"),
+    [("11.8", "470.182.03", "K80"), ("13.1", "535.129.03", "V100")],
+)
+def test_newer_library_that_no_longer_drives_the_gpu_finds_no_device(
+    cuda: str, driver: str, gpu: str
+) -> None:
+    found = ask(cuda, driver, gpu)
+    assert kind_of(found) is Kind.OTHER
+    assert isinstance(found, Verdict)
+    assert "no device" in found.need
+
+
+def test_library_of_the_last_branch_for_a_gpu_still_drives_it() -> None:
+    assert cuda_of(ask("13.0", "535.129.03", "V100")) == ("13.0", True)

@@ -100,3 +100,18 @@ def test_old_toolkit_sees_cuda_11_0_under_wsl2() -> None:
     assert hook_lets_it_start(image("11.1"), preview, gpu("RTX 2060")) is not None
     fixed = Host(driver=parse_version("465.42"), platform="wsl2", toolkit=parse_version("1.4.0"))
     assert hook_lets_it_start(image("11.1"), fixed, gpu("RTX 2060")) is None
+
+
+def test_driver_that_is_only_known_by_its_cuda_is_its_branch() -> None:
+    known_by_cuda = Host(cuda=parse_version("12.4"))  # branch 550
+    assert hook_lets_it_start(image("12.8"), known_by_cuda, gpu("A100")) is None
+    refused = hook_lets_it_start(image("12.8"), Host(cuda=parse_version("12.1")), gpu("A100"))
+    assert refused is not None
+    assert refused.kind is Kind.REQUIRE_CUDA_REFUSED
+
+
+@pytest.mark.parametrize(("cuda", "refused"), [("12.6", False), ("12.9", True)])
+def test_jetson_is_asked_for_its_cuda_alone(cuda: str, refused: bool) -> None:  # noqa: FBT001
+    board = Host(cuda=parse_version("12.6"))
+    verdict = hook_lets_it_start(image(cuda), board, gpu("Jetson AGX Orin"))
+    assert (verdict is not None) is refused

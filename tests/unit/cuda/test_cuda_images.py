@@ -8,6 +8,7 @@ from envgen.cuda.images import (
     from_environment,
     from_name,
     label_expressions,
+    ngc_cuda,
     require_expressions,
 )
 from envgen.cuda.version import parse_version
@@ -115,3 +116,35 @@ def test_arm_images_got_compat_and_clauses_later() -> None:
     new = from_name("nvidia/cuda:12.6.0-base", parse_version("12.6.0"), machine="aarch64")
     assert new.compat is not None
     assert "driver>=535" in new.expressions[0]
+
+
+@pytest.mark.parametrize(
+    ("reference", "cuda"),
+    [
+        ("nvcr.io/nvidia/pytorch:24.05-py3", "12.4"),
+        ("nvcr.io/nvidia/tritonserver:19.03-py3", "10.1"),
+        ("nvcr.io/nvidia/pytorch:24.05", "12.4"),
+        ("nvcr.io/nvidia/pytorch:99.05-py3", "None"),
+        ("nvcr.io/nvidia/cuda:12.4.1-base", "None"),
+        ("example.org/pytorch:24.05-py3", "None"),
+    ],
+)
+def test_monthly_release_of_an_ngc_image_tells_its_cuda(reference: str, cuda: str) -> None:
+    assert str(ngc_cuda(reference)) == cuda
+
+
+def test_parts_of_the_software_of_an_image_are_judged_as_well() -> None:
+    requirement = from_name("vllm/vllm-openai:v0.11.0", parse_version("12.8"))
+    assert [part.used_from for part in requirement.components] == [None, (8, 0)]
+
+
+def test_start_script_of_nvidia_cuda_leaves_compat_to_the_toolkit() -> None:
+    compat = from_environment("cuda", CUDA_12_8 | {"NVIDIA_PRODUCT_NAME": "CUDA"}).compat
+    assert compat is not None
+    assert compat.loading == "toolkit"
+
+
+def test_libraries_of_an_image_are_read_from_its_variables() -> None:
+    variables = CUDA_12_8 | {"NV_CUDNN_VERSION": "9.8.0.87-1", "NCCL_VERSION": "2.25.1-1"}
+    found = from_environment("cuda", variables)
+    assert (str(found.cudnn), str(found.nccl)) == ("9.8.0.87", "2.25.1")

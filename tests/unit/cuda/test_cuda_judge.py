@@ -10,7 +10,7 @@ from envgen.cuda.judge import judge
 from envgen.cuda.requirement import Component, Kernels, Requirement
 from envgen.cuda.verdict import Kind, Outcome
 from envgen.cuda.version import parse_version
-from envgen.cuda.wheels import describe_wheel
+from envgen.cuda.wheels import bundled_parts, describe_wheel
 
 
 def wheel(package: str, version: str, cuda: str) -> Requirement:
@@ -154,3 +154,33 @@ def test_every_gpu_and_driver_of_the_tables_gets_an_answer_without_network() -> 
     ]
     verdicts = [judge(one, machine) for one in images for machine in hosts]
     assert {verdict.outcome for verdict in verdicts} == {Outcome.RUNS, Outcome.FAILS}
+
+
+def bundled(driver: str, name: str) -> str:
+    parts = (
+        describe_wheel("vllm", "0.11.0", parse_version("12.8")),
+        *bundled_parts("vllm", "0.11.0", parse_version("12.8")),
+    )
+    verdict = judge(Requirement(name="vllm", components=parts), host(driver, name))
+    return str(verdict.kind or verdict.outcome)
+
+
+@pytest.mark.parametrize(
+    ("driver", "name", "answer"),
+    [
+        ("550.144.03", "H100", "ptx-toolchain"),  # vllm-project/vllm#31700
+        ("550.144.03", "A100", "runs"),
+        ("550.144.03", "T4", "runs"),  # does without FlashAttention
+        ("570.133.20", "H100", "runs"),
+    ],
+)
+def test_bundled_part_decides_on_the_gpus_that_use_it(driver: str, name: str, answer: str) -> None:
+    assert bundled(driver, name) == answer
+
+
+def test_toolkit_that_does_not_know_the_gpu_cannot_compile_for_it() -> None:
+    verdict = judge(wheel("cupy-cuda12x", "13.4.1", "12.6"), host("570.86.16", "RTX 5080"))
+    assert verdict.kind is Kind.NO_KERNEL_IMAGE
+    assert (
+        judge(wheel("cupy-cuda12x", "13.4.1", "12.8"), host("570.86.16", "RTX 5080")).kind is None
+    )

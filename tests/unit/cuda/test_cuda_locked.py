@@ -120,7 +120,6 @@ def test_variant_of_the_build_counts_first(locked: LockedPackage, cuda: str) -> 
     [
         package("torch", "2.9.1+cpu"),
         package("torch", "2.9.1"),
-        package("tensorflow", "2.18.0"),
         package("jaxlib", "0.7.0"),
         package("pytorch", "2.5.1", file="pytorch-2.5.1-cpu_mkl_py312_h0.conda"),
     ],
@@ -219,3 +218,54 @@ def test_triton_needs_a_compiler_in_images_that_are_meant_for_a_gpu() -> None:
     (finding,) = read(*CU12, triton).findings
     assert (finding.name, "C compiler" in finding.what) == ("unmet-need", True)
     assert names(read(*CU12, triton, wants_gpu=False)) == []
+
+
+def test_wheel_that_loads_the_systems_cuda_is_not_taken_for_one_without() -> None:
+    found = read(package("tensorflow", "2.21.0"))
+    assert names(found) == ["unmet-need"]
+    assert parts(found) == {}
+    assert names(read(package("tensorflow", "2.21.0"), machine="aarch64")) == [
+        "cpu-wheel-in-gpu-image"
+    ]
+
+
+def test_package_without_kernels_in_the_tables_uses_the_systems_cuda() -> None:
+    base = from_name("nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04", parse_version("12.8.1"))
+    found = read(package("ctranslate2", "4.8.5"), base=base)
+    assert parts(found) == {"ctranslate2 4.8.5": "12.8.1"}
+    assert names(found) == []
+
+
+def test_base_of_another_cuda_does_not_serve() -> None:
+    base = from_name("nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04", parse_version("12.8.1"))
+    (finding,) = read(package("onnxruntime-gpu", "1.31.1"), base=base).findings
+    assert finding.name == "unmet-need"
+    assert "CUDA 12.8.1" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("nvidia/cuda:12.8.1-devel-ubuntu24.04", []),
+        ("registry.example/team/gpu:1", []),
+        ("nvidia/cuda:12.8.1-runtime-ubuntu24.04", ["unmet-need"]),
+    ],
+)
+def test_headers_are_in_devel_images_alone(image: str, found: list[str]) -> None:
+    base = from_name(image, parse_version("12.8.1"))
+    assert names(read(package("cupy-cuda12x", "14.2.0"), base=base)) == found
+
+
+@pytest.mark.parametrize(("cudnn", "found"), [("9.10.1.4", []), ("9.8", ["library-disagreement"])])
+def test_cudnn_of_the_base_is_compared_by_its_release(cudnn: str, found: list[str]) -> None:
+    base = Requirement(name="base", cudnn=parse_version(cudnn))
+    assert names(read(*CU12, base=base)) == found
+
+
+@pytest.mark.parametrize("variant", ["cpu", "rocm6.4", "xpu"])
+def test_build_for_other_hardware_has_no_cuda_though_a_runtime_is_locked(variant: str) -> None:
+    found = read(
+        package("torch", f"2.9.1+{variant}"), package("nvidia-cuda-runtime-cu12", "12.8.9")
+    )
+    assert parts(found) == {}
+    assert "cpu-wheel-in-gpu-image" in names(found)

@@ -1,5 +1,7 @@
 """Recorded hosts are read as what they are."""
 
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envgen.cuda import probe
 from envgen.cuda.host import Host
 from envgen.cuda.probe import (
     combine_smi,
@@ -130,40 +133,88 @@ class NvmlError(Exception):
     """What the bindings raise."""
 
 
-def stand_in(gpus: list[tuple[str | bytes, tuple[int, int], int]]) -> ModuleType:
-    """Return a module with the functions of nvidia-ml-py that are used."""
+def stand_in(name: str) -> ModuleType:
+    """Return a module with the functions of nvidia-ml-py that are used, answering as recorded."""
+    host = json.loads((HOSTS / f"nvml-{name}.json").read_text("utf-8"))
+    assert host["source"]
+    devices: list[dict[str, Any]] = host["devices"]
     module: Any = ModuleType("pynvml")
     module.NVMLError = NvmlError
     module.closed = False
 
+    def start() -> None:
+        if host["error"]:
+            raise NvmlError(host["error"])
+
     def close() -> None:
         module.closed = True
 
-    def no_mig(_: int) -> list[int]:
-        raise NvmlError
+    def mig_mode(index: int) -> list[int]:
+        if devices[index]["mig"] is None:
+            raise NvmlError("Not Supported")
+        return [devices[index]["mig"], devices[index]["mig"]]
 
-    module.nvmlInit = lambda: None
+    module.nvmlInit = start
     module.nvmlShutdown = close
-    module.nvmlSystemGetDriverVersion = lambda: b"535.129.03"
-    module.nvmlSystemGetCudaDriverVersion_v2 = lambda: 12020
-    module.nvmlDeviceGetCount = lambda: len(gpus)
+    module.nvmlSystemGetDriverVersion = host["driver"].encode
+    module.nvmlSystemGetCudaDriverVersion_v2 = lambda: host["cuda"]
+    module.nvmlDeviceGetCount = lambda: len(devices)
     module.nvmlDeviceGetHandleByIndex = lambda index: index
-    module.nvmlDeviceGetName = lambda index: gpus[index][0]
-    module.nvmlDeviceGetCudaComputeCapability = lambda index: gpus[index][1]
-    module.nvmlDeviceGetBrand = lambda index: gpus[index][2]
-    module.nvmlDeviceGetMigMode = no_mig
+    module.nvmlDeviceGetName = lambda index: devices[index]["name"]
+    module.nvmlDeviceGetCudaComputeCapability = lambda index: devices[index]["capability"]
+    module.nvmlDeviceGetBrand = lambda index: devices[index]["brand"]
+    module.nvmlDeviceGetMigMode = mig_mode
     return module  # type: ignore[no-any-return]
 
 
-def test_nvml_is_read_and_closed() -> None:
-    module = stand_in([(b"Tesla T4", (7, 5), 2), ("NVIDIA A100-SXM4-40GB", (8, 0), 14)])
+@pytest.mark.parametrize(
+    ("name", "driver", "cuda", "gpus"),
+    [
+        ("h100", "580.126.09", "13.0", [("datacenter", "nvidia", False, 8)]),
+        (
+            "a100-mig",
+            "530.30.02",
+            "12.1",
+            [("datacenter", "nvidia", True, 1), ("datacenter", "nvidia", False, 1)],
+        ),
+        ("t4", "550.54.15", "12.4", [("datacenter", "tesla", False, 1)]),
+        ("k80", "410.72", "10.0", [("datacenter", "tesla", False, 1)]),
+        ("geforce", "535.183.01", "12.2", [("geforce", "geforce", False, 1)]),
+        (
+            "mixed",
+            "550.163.01",
+            "12.4",
+            [("workstation", "quadro", False, 1), ("geforce", "geforce", False, 1)],
+        ),
+        ("titan", "410.48", "10.0", [("titan", "titan", False, 2)]),
+        ("gb10", "580.159.03", "13.0", [("datacenter", "nvidia", False, 1)]),
+        ("wsl2", "551.88", "12.4", [("geforce", "geforce", False, 1)]),
+        ("vgpu", "525.60.13", "12.0", [("datacenter", "vws", False, 1)]),
+        ("no-devices", "570.133.20", "12.8", []),
+    ],
+)
+def test_nvml_is_read_and_closed(
+    name: str, driver: str, cuda: str, gpus: list[tuple[str, str, bool, int]]
+) -> None:
+    module = stand_in(name)
     host = read_nvml(module)
-    assert (str(host.driver), str(host.cuda)) == ("535.129.03", "12.2")
-    assert [(gpu.capability, gpu.brand) for gpu in host.gpus] == [
-        ((7, 5), "tesla"),
-        ((8, 0), "nvidia"),
-    ]
+    assert (str(host.driver), str(host.cuda)) == (driver, cuda)
+    assert [(gpu.category, gpu.brand, gpu.mig, gpu.count) for gpu in host.gpus] == gpus
     assert module.closed
+
+
+def test_driver_without_devices_is_a_fault() -> None:
+    assert read_nvml(stand_in("no-devices")).faults == ("the driver is loaded and finds no GPU",)
+
+
+def test_nvml_that_is_broken_leaves_the_word_to_nvidia_smi(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", stand_in("mismatch"))
+    monkeypatch.setattr(probe, "_probe_smi", lambda: parse_table(recorded("version-mismatch.txt")))
+    monkeypatch.setattr(probe, "_probe_toolkit", lambda: None)
+    (fault,) = probe.probe_host().faults
+    assert "upgraded but not reloaded" in fault
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envgen.cuda.require_expression import HostFacts, evaluate
+from envgen.cuda.require_expression import HostFacts, evaluate, without_host_properties
 from envgen.cuda.version import parse_version
 
 HOST = HostFacts(
@@ -113,3 +113,18 @@ def test_any_alternative_of_which_all_conditions_hold_is_enough(
 def test_refusal_always_says_why(text: str) -> None:
     found = evaluate(text, HOST)
     assert found.holds is not bool(found.mistake or found.unsatisfied)
+
+
+@pytest.mark.parametrize(
+    ("expression", "kept"),
+    [
+        ("cuda>=12.9 brand=tesla,driver>=535,driver<536", "cuda>=12.9"),
+        ("cuda>=12.0,arch>=8.7 driver>=535", "cuda>=12.0,arch>=8.7"),
+        ("brand=tesla,cuda>=11.0", "cuda>=11.0"),
+        ("brand=tesla", ""),
+    ],
+)
+def test_own_evaluation_of_the_toolkit_skips_what_it_does_not_know(
+    expression: str, kept: str
+) -> None:
+    assert without_host_properties(expression) == kept

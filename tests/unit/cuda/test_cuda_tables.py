@@ -1,6 +1,10 @@
 """The tables are complete and agree with each other."""
 
+import hashlib
+import inspect
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,11 @@ import pytest
 from envgen.cuda.tables import FOLDER, Row, load_tables, tables
 from envgen.cuda.version import parse_capability, parse_version
 from envgen.errors import EnvgenError
+
+ROOT = Path(__file__).parents[3]
+BIN = ROOT / "generator" / "bin"
+FILES = re.findall(r'"(\w+\.toml)"', inspect.getsource(load_tables))
+CASES = [ROOT / "tests" / "data" / "cuda" / f"{name}.toml" for name in ("develop", "held-out")]
 
 
 def every_row() -> list[Row]:
@@ -91,3 +100,31 @@ def test_no_build_is_listed_twice() -> None:
 def test_image_software_is_known_elsewhere() -> None:
     known = {row.package for row in tables().kernels} | {row.name for row in tables().software}
     assert {row.software for row in tables().images} - known <= {""}
+
+
+@pytest.mark.parametrize("file", sorted(set(FILES)))
+def test_head_of_a_table_says_which_script_or_who_keeps_it(file: str) -> None:
+    lines = (FOLDER / file).read_text("utf-8").splitlines()
+    head = "\n".join(line for line in lines if line.startswith("#"))
+    scripts = re.findall(r"generator/bin/(\w+\.py)", head)
+    assert scripts or "Kept by hand, by the maintainers" in head
+    assert all((BIN / script).is_file() for script in scripts)
+
+
+def test_scheduled_workflow_runs_every_script() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "update-tables.yml").read_text("utf-8")
+    scripts = {path.stem for path in BIN.glob("update_*.py")}
+    assert {name for name in scripts if not re.search(rf"\b{name}\b", workflow)} == set()
+
+
+def test_rows_kept_by_hand_say_where_they_can_be_checked() -> None:
+    by_hand = (*tables().images, *tables().needs, *tables().software, *tables().bundles)
+    assert [row for row in by_hand if len(row.source.split()) < 2 and "/" not in row.source] == []
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda path: path.name)
+def test_cases_are_in_the_file_that_the_hash_of_their_id_says(file: Path) -> None:
+    expected = 0 if file.stem == "develop" else 1
+    ids = [case["id"] for case in tomllib.loads(file.read_text("utf-8"))["case"]]
+    assert [i for i in ids if hashlib.sha256(i.encode()).digest()[0] % 2 != expected] == []
+    assert len(ids) == len(set(ids))

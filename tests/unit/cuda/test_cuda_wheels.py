@@ -4,7 +4,7 @@ import pytest
 
 from envgen.cuda.requirement import Machine
 from envgen.cuda.version import Capability, parse_version
-from envgen.cuda.wheels import canonical_name, describe_wheel, find_rows, in_range
+from envgen.cuda.wheels import bundled_parts, canonical_name, describe_wheel, find_rows, in_range
 
 
 def sass(package: str, version: str, cuda: str, machine: Machine = "x86_64") -> set[Capability]:
@@ -83,3 +83,37 @@ def test_program_built_without_architectures_gets_what_nvcc_makes() -> None:
 )
 def test_range_of_versions(version: str, versions: str, *, inside: bool) -> None:
     assert in_range(parse_version(version) if version else None, versions) is inside
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("mxnet-cu102", "mxnet"),
+        ("cupy-cuda12x", "cupy"),
+        ("faiss-gpu-cu12", "faiss-gpu"),
+        ("bitsandbytes-cuda117", "bitsandbytes"),
+        ("numba-cuda", "numba-cuda"),
+        ("jax-cuda12-plugin", "jax-cuda12-plugin"),
+    ],
+)
+def test_suffix_for_a_cuda_is_not_part_of_the_name(package: str, name: str) -> None:
+    assert canonical_name(package) == name
+
+
+def test_part_of_a_package_has_its_own_kernels_and_its_own_oldest_gpu() -> None:
+    (part,) = bundled_parts("vllm", "0.11.0", parse_version("12.8"))
+    assert part.used_from == (8, 0)
+    assert [(build.sass, build.ptx) for build in part.builds] == [(((8, 0),), ((8, 0),))]
+    assert bundled_parts("torch", "2.9.1", parse_version("12.8")) == ()
+
+
+def test_software_that_compiles_for_the_gpu_it_finds_has_no_list() -> None:
+    part = describe_wheel("cupy-cuda12x", "13.4.1", parse_version("12.6"))
+    assert (part.builds, part.ptx_at_runtime) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("version", "compiles"), [("0.1.74", True), ("0.3.15", True), ("0.4.9", False)]
+)
+def test_old_jax_had_the_driver_link_its_code(version: str, compiles: bool) -> None:  # noqa: FBT001
+    assert describe_wheel("jax", version, parse_version("11.6")).ptx_at_runtime is compiles

@@ -9,11 +9,13 @@ import pytest
 
 from envgen.cuda.fleet import host_from_flags
 from envgen.cuda.judge import judge
+from envgen.doctor.engine import read_environment
 from envgen.doctor.report import Finding, tabulate
-from envgen.doctor.subjects import wheel_requirement
+from envgen.doctor.subjects import cuda_of_name, wheel_requirement
 from envgen.doctor.suggest import suggest_release
-from envgen.errors import UsageError
+from envgen.errors import ToolError, UsageError
 from envgen.lock.model import LOCK_FILE, Lock, LockedGpuCode, write_lock
+from envgen.process import Finished
 from envgen.spec.load import load_spec
 
 if TYPE_CHECKING:
@@ -137,7 +139,7 @@ def test_wheel_without_a_version_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "cuda"),
-    [("torch==2.9.1+cu128", "12.8"), ("torch==2.15.0", "13.2"), ("torch==2.3.0+cpu", "None")],
+    [("torch==2.9.1+cu128", "12.8"), ("torch==2.15.0", "13.2"), ("torch==2.3.0+local", "None")],
 )
 def test_wheel_carries_the_cuda_of_its_variant_or_of_pypi(text: str, cuda: str) -> None:
     (part,) = wheel_requirement(text).components
@@ -173,3 +175,102 @@ def test_table_is_followed_by_what_does_not_run() -> None:
     ]
     assert rest.startswith("torch==2.9.1+cu128 on P100: fails: no-kernel-image")
     assert "H100" not in rest
+
+
+def test_suggestion_says_what_of_the_spec_has_to_change(gpu_project: Project) -> None:
+    spec = SPEC.replace('python = "3.12"', 'python = "3.12"\ndependencies = ["Torch>=2.11"]')
+    gpu_project.write("envgen.toml", spec.replace("gpu = {", 'gpu = { cuda = "13.0",'))
+    lines = gpu_project.run("doctor", "--suggest", "--driver", "535", "--gpu", "A100").out
+    assert lines.startswith("torch==2.1")
+    assert "  not torch==" in lines  # and why the next newer one is not it
+    assert 'in the spec: project.dependencies: "torch==2.1' in lines
+    assert ', not "Torch>=2.11"' in lines
+    assert 'in the spec: images.train.gpu.cuda: "auto", not "13.0"' in lines
+    assert "images.serve" not in lines
+
+
+def test_suggestion_has_the_changes_as_data(gpu_project: Project) -> None:
+    gpu_project.write("envgen.toml", SPEC.replace("gpu = {", 'gpu = { cuda = "13.0",'))
+    done = gpu_project.run("doctor", "--suggest", "torch", "--driver", "535", "--json")
+    served = next(each for each in done.json if not each["variant"])
+    change = {"key": "images.train.gpu.cuda", "now": '"13.0"', "then": '"auto"'}
+    assert served["spec"] == [change]
+
+
+def test_suggestion_without_a_project_names_the_release(project: Project) -> None:
+    done = project.run("doctor", "--suggest", "--driver", "580.95.05", "--gpu", "H100")
+    assert (done.code, done.out.startswith("torch==")) == (0, True)
+    assert "in the spec" not in done.out
+
+
+def test_unknown_framework_is_refused_with_the_known_ones(project: Project) -> None:
+    done = project.run("doctor", "--suggest", "numpy", "--driver", "580")
+    assert (done.code, "known are torch" in done.err) == (2, True)
+
+
+def test_each_gpu_of_a_mixed_host_has_its_own_answer(gpu_project: Project) -> None:
+    arguments = ("train", "--driver", "570.86", "--gpu", "GTX 1080", "--gpu", "A100")
+    done = gpu_project.run("doctor", *arguments)
+    assert "  GTX 1080: fails: no-kernel-image: needs code for sm_61" in done.out
+    assert "  A100: runs" in done.out
+    (answer,) = gpu_project.run("doctor", *arguments, "--json").json
+    assert [gpu["verdict"] for gpu in answer["gpus"]] == ["fails", "runs"]
+    assert answer["gpus"][0]["fix"]
+
+
+def answer_of_engine(returncode: int, stdout: str) -> Callable[..., Finished]:
+    return lambda command, **_: Finished(
+        argv=tuple(command), returncode=returncode, stdout=stdout, stderr=""
+    )
+
+
+def test_image_that_the_engine_has_is_read_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
+    start = answer_of_engine(0, '["CUDA_VERSION=12.8.1","PATH=/a=b"]')
+    assert read_environment("app:1", start) == {"CUDA_VERSION": "12.8.1", "PATH": "/a=b"}
+    assert read_environment("app:1", answer_of_engine(0, "null")) == {}
+
+
+def test_engine_without_the_image_or_none_at_all_leaves_the_registry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hang(*_: object, **__: object) -> Finished:
+        raise ToolError.single("docker ran into its time limit")
+
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
+    assert read_environment("app:1", answer_of_engine(1, "")) is None
+    assert read_environment("app:1", hang) is None
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert read_environment("app:1") is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "cuda"),
+    [
+        ("nvidia/cuda:12.4.1-base-ubuntu22.04", "12.4.1"),
+        ("example.org/app:2.0-cuda12.8", "12.8"),
+        ("nvcr.io/nvidia/pytorch:24.05-py3", "12.4"),
+        ("example.org/app:2.0", "None"),
+    ],
+)
+def test_name_of_an_image_tells_its_cuda(reference: str, cuda: str) -> None:
+    assert str(cuda_of_name(reference)) == cuda
+
+
+@pytest.mark.parametrize("variant", ["cpu", "rocm6.4", "xpu"])
+def test_wheel_for_other_hardware_uses_no_cuda(variant: str) -> None:
+    requirement = wheel_requirement(f"torch==2.9.1+{variant}")
+    verdict = judge(requirement, host_from_flags("450.80.02", ["V100"]))
+    assert (requirement.components, verdict.outcome) == ((), "runs")
+    assert verdict.notes == (f"+{variant} is a build without CUDA",)
+
+
+def test_hosts_that_fail_alike_are_told_together() -> None:
+    requirement = wheel_requirement("torch==2.11.0")
+    hosts = [host_from_flags(driver, ["A100"], name=driver) for driver in ("535", "550", "580")]
+    findings = tuple(
+        Finding(subject="torch", host=host, verdict=judge(requirement, host)) for host in hosts
+    )
+    rest = tabulate(findings, markdown=False).partition("\n\n")[2].splitlines()
+    assert rest[0] == "torch on 535, 550: fails: driver-too-old"
+    assert [line.rsplit("(", 1)[1] for line in rest if "have:" in line] == ["535)", "550)"]

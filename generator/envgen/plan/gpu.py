@@ -7,12 +7,12 @@ import msgspec
 from envgen.cuda.gpus import find_gpu
 from envgen.cuda.host import Host
 from envgen.cuda.judge import judge
-from envgen.cuda.requirement import Machine, Requirement
+from envgen.cuda.requirement import Component, Machine, Requirement
 from envgen.cuda.verdict import Outcome
 from envgen.cuda.version import Version, parse_version
-from envgen.cuda.wheels import describe_wheel
+from envgen.cuda.wheels import bundled_parts, describe_wheel
 from envgen.errors import LockError, Problem
-from envgen.lock.model import LockedImage
+from envgen.lock.model import LockedGpuCode, LockedImage
 from envgen.lock.request import image_platforms
 from envgen.plan.model import Decision
 from envgen.platforms import MACHINES
@@ -20,19 +20,35 @@ from envgen.spec.load import key_prefix
 from envgen.spec.model import Gpu, Spec
 
 
-def plan_gpu_environment(name: str, locked: LockedImage, platform: str) -> dict[str, str]:
+def plan_gpu_environment(
+    name: str, locked: LockedImage, platforms: Iterable[str]
+) -> dict[str, str]:
     """Return the variables that NVIDIA's container toolkit reads. CUDA_VERSION is not among them.
 
     Without NVIDIA_REQUIRE_CUDA beside it, the toolkit would take it for a requirement of that very
-    release (nvidia-container-toolkit, cuda_image.go).
+    release (nvidia-container-toolkit, cuda_image.go). What a base image has of these variables is
+    overridden: what counts is the CUDA of the packages. Variables are the same on all platforms, so
+    the platform that requires least decides; the image's own check at start knows each.
     """
     env = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
-    cuda = oldest_cuda(describe_requirement(name, locked, platform))
+    oldest = [oldest_cuda(describe_requirement(name, locked, each)) for each in platforms]
+    cuda = min(filter(None, oldest), default=None)
     return {**env, "NVIDIA_REQUIRE_CUDA": f"cuda>={cuda}"} if cuda else env
 
 
-def explain_gpu(name: str, locked: LockedImage, platform: str) -> tuple[Decision, ...]:
+def explain_gpu(name: str, locked: LockedImage, platforms: tuple[str, ...]) -> tuple[Decision, ...]:
     """Return what was decided about CUDA, for an image whose spec declares a GPU."""
+    by_platform = {each: _explain_platform(name, locked, each) for each in platforms}
+    if len(set(by_platform.values())) == 1:
+        return by_platform[platforms[0]]
+    return tuple(
+        msgspec.structs.replace(decision, about=f"{decision.about} on {platform}")
+        for platform, decisions in by_platform.items()
+        for decision in decisions
+    )
+
+
+def _explain_platform(name: str, locked: LockedImage, platform: str) -> tuple[Decision, ...]:
     requirement = describe_requirement(name, locked, platform)
     cuda, oldest = requirement.cuda, oldest_cuda(requirement)
     if cuda is None or oldest is None:
@@ -40,7 +56,7 @@ def explain_gpu(name: str, locked: LockedImage, platform: str) -> tuple[Decision
         return (Decision(about="cuda", choice="none", reason=reason),)
     carriers = ", ".join(part.name for part in requirement.components)
     return (
-        Decision(about="cuda", choice=str(cuda.release), reason=f"{carriers} carry it"),
+        Decision(about="cuda", choice=str(cuda.release), reason=f"that of {carriers}"),
         Decision(
             about="driver",
             choice=f"one that supports CUDA {oldest}",
@@ -85,18 +101,24 @@ def describe_requirement(name: str, locked: LockedImage, platform: str) -> Requi
         platform: As `linux/amd64`; wheels of one version differ in their code by processor.
 
     """
-    return Requirement(
-        name=name,
-        components=tuple(
-            describe_wheel(
-                row.package,
-                row.version,
-                parse_version(row.cuda) if row.cuda else None,
-                MACHINES[platform],
-            )
-            for row in locked.gpu_code
-        ),
+    parts = tuple(
+        part
+        for row in locked.gpu_code
+        if platform in (row.platforms or (platform,))
+        for part in _describe_code(row, MACHINES[platform])
     )
+    system = parse_version(locked.base_cuda) if locked.base_cuda else None
+    # A base's CUDA that no package loads is there for the application.
+    if system and not any(part.cuda for part in parts):
+        parts = (*parts, Component(name=f"CUDA {system} of the base", cuda=system))
+    return Requirement(name=name, components=parts, system_cuda=system)
+
+
+def _describe_code(row: LockedGpuCode, machine: Machine) -> tuple[Component, ...]:
+    """Return a locked package's kernels, and those that it brings beside its own."""
+    cuda = parse_version(row.cuda) if row.cuda else None
+    wheel = describe_wheel(row.package, row.version, cuda, machine)
+    return (wheel, *bundled_parts(row.package, row.version, cuda, machine))
 
 
 def describe_requirements(

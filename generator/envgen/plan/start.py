@@ -25,6 +25,7 @@ _HEADER: Final = """\
 #   compiles    the driver has to compile for it while it runs
 #   build       its code: finished (sm_) and portable (compute_); any of several builds may be it
 #   without     GPUs for which its CUDA makes no code
+#   from        the oldest GPU on which it is used at all
 """
 
 
@@ -65,6 +66,8 @@ def _describe(part: Component) -> Iterator[str]:
         codes = [format_sm(code) for code in build.sass]
         codes += [format_sm(code).replace("sm", "compute") for code in build.ptx]
         yield f"build {' '.join(codes)}"
+    if part.used_from:
+        yield f"from {format_sm(part.used_from)}"
     if not part.builds:
         yield f"without {' '.join(_not_covered(part))}"
 

@@ -73,6 +73,7 @@ def parts(draw: st.DrawFn, releases: list[Version]) -> Component:
         cuda=cuda,
         builds=draw(builds),
         ptx_at_runtime=draw(st.booleans()),
+        used_from=draw(st.none() | st.sampled_from(CAPABILITIES)),
     )
 
 

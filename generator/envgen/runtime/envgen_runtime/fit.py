@@ -46,12 +46,19 @@ def object_to(requirement: Requirement, seen: Seen, gpu: Gpu) -> Objection | Non
 
     What is not known breaks none.
     """
-    parts, integrated = requirement.parts, requirement.integrated
+    integrated = requirement.integrated
+    parts = [part for part in requirement.parts if _is_used(part, gpu)]
     found = [_driver_too_old(part, seen) for part in parts]
     found += [_no_code(part, gpu, integrated) for part in parts]
     found += [_no_compiler(part, seen, gpu, integrated) for part in parts]
     objections = [objection for objection in found if objection]
     return next((o for o in objections if o.certain), objections[0] if objections else None)
+
+
+def _is_used(part: Part, gpu: Gpu) -> bool:
+    if not part.used_from or gpu.capability is None:
+        return True
+    return gpu.capability >= capability(part.used_from)
 
 
 def supports(part: Part, seen: Seen) -> bool | None:

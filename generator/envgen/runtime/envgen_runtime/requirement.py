@@ -23,6 +23,7 @@ class Part:
         builds: The targets of its code, as sm_80 and compute_90; any of several may be it, none
             where its code is not known.
         without: GPUs for which its CUDA makes no code.
+        used_from: The oldest GPU on which it is used at all, as sm_80; empty for any.
 
     """
 
@@ -34,6 +35,7 @@ class Part:
         self.compiles = False
         self.builds: list[list[str]] = []
         self.without: list[str] = []
+        self.used_from = ""
 
     @property
     def cuda(self) -> tuple[int, ...]:
@@ -94,6 +96,8 @@ def _fill(part: Part, word: str, value: str) -> None:
         part.builds.append(value.split())
     elif word == "without":
         part.without = value.split()
+    elif word == "from":
+        part.used_from = value
 
 
 def is_version(text: str) -> bool:

@@ -101,7 +101,8 @@ def _read_built(path: Path, name: str) -> dict[str, Any]:
     images = {str(entry.get("image")): entry for entry in _read_json(path).get("images", ())}
     if name not in images:
         raise UsageError.single(f"has no image {name!r}", file=str(path), fix=suggest(name, images))
-    return images[name]
+    built: dict[str, Any] = images[name]
+    return built
 
 
 def _read_fingerprint(path: Path) -> str:

@@ -158,12 +158,14 @@ class TestCommand:
     ) -> None:
         osv.add("GHSA-1", "jinja2", "2.0")
         osv.add("GHSA-2", "numpy")
-        asked = []
+        asked: list[tuple[Any, Any]] = []
+
+        def lock(opened: object, names: object, **options: object) -> object:
+            asked.append((names, options))
+            return opened
+
         go_offline(monkeypatch, "2.0")
-        monkeypatch.setattr(
-            "envgen.project.lock_project",
-            lambda opened, names, **options: asked.append((names, options)) or opened,
-        )
+        monkeypatch.setattr("envgen.project.lock_project", lock)
 
         outcome = locked.run("lock", "--security")
 

@@ -18,6 +18,9 @@ sys.path.insert(0, str(RUNTIME))
 PACKAGE = RUNTIME / "envgen_runtime"
 SWITCHES = (
     "ENVGEN_SELFTEST",
+    "ENVGEN_SELFTEST_AT",
+    "ENVGEN_SELFTEST_FLIP",
+    "ENVGEN_SELFTEST_MEMORY",
     "ENVGEN_SELFTEST_TIMEOUT",
     "ENVGEN_START",
     "ENVGEN_STATE_DIR",
@@ -95,6 +98,9 @@ from envgen_runtime.workload import Piece, Workload
 def version(): return "1"
 def devices(): return {"cpu": "test"}
 def controls(): return {}
+def configure(mode): pass
+def poison(device): pass
+def companion(device): return lambda: time.sleep(0.001)
 _own = set(globals())
 """
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,8 @@ def test_warn_reports_a_failure_and_lets_it_pass(container: Container) -> None:
     [
         ("ENVGEN_SELFTEST", "Off"),
         ("ENVGEN_SELFTEST", "0"),
+        ("ENVGEN_SELFTEST_AT", "noon"),
+        ("ENVGEN_SELFTEST_MEMORY", "4G"),
         *(("ENVGEN_SELFTEST_TIMEOUT", value) for value in ("0", "-5", "nan", "inf", "2m", "1e9")),
     ],
 )
@@ -267,10 +270,52 @@ def test_files_in_the_working_directory_are_not_imported(container: Container) -
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [(), ("probe", "--now"), ("--help",), ("run", "--yaml")])
+@pytest.mark.parametrize("arguments", [(), ("probe", "--now"), ("runs",)])
 def test_unknown_command_shows_the_usage_and_avoids_exit_code_2(
     container: Container, arguments: tuple[str, ...]
 ) -> None:
     answer = container.run(*arguments)
     assert answer.code == 1
     assert answer.complaint.startswith("usage: ")
+
+
+@pytest.fixture
+def bare(container: Container) -> None:
+    """Give a container a Python without packages: the start drops the flag that hides them."""
+    venv.create(container.directory / "venv", symlinks=True)
+    container.interpreter = [str(container.directory / "venv" / "bin" / "python")]
+
+
+@pytest.mark.usefixtures("bare")
+def test_probe_leaves_the_test_to_the_start(container: Container, counted: Count) -> None:
+    at_start = {"ENVGEN_SELFTEST_AT": "start"}
+    answer = container.run("probe", **at_start)
+    assert answer.code == 1
+    assert answer.first_line.startswith("unhealthy: there is no verdict, and probes may not test")
+    assert counted() == 0
+    code = "print('the command runs')"
+    started = container.run("start", "--", sys.executable, "-c", code, **at_start)
+    assert (started.code, started.text) == (0, "the command runs\n")
+    assert f"envgen: self-test: {HEALTHY}" in started.complaint
+    assert counted() == ONE_TEST
+    assert container.run("probe", **at_start).first_line.startswith(HEALTHY)
+    assert counted() == ONE_TEST
+
+
+@pytest.mark.usefixtures("bare")
+def test_failing_test_at_the_start_is_said_and_ends_no_start(container: Container) -> None:
+    container.replace_plain_workloads("def vary(): return [Piece('x', 't', (), os.urandom(8))]")
+    at_start = {"ENVGEN_SELFTEST_AT": "start"}
+    started = container.run("start", "--", "echo", "ran", **at_start)
+    assert (started.code, started.text) == (0, "ran\n")
+    assert "vary on cpu: not reproducible" in started.complaint
+    assert container.run("probe", **at_start).code == 1
+
+
+def test_framework_that_is_locked_and_missing_is_named(container: Container) -> None:
+    (container.directory / "lock.txt").write_text("sha256 abc\nframework numpy 2.3.1\n")
+    answer = container.run("probe")
+    assert answer.code == 1
+    assert answer.first_line == (
+        "unhealthy: numpy: version 2.3.1 is locked, and Python does not find it"
+    )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.runtime.conftest import Answer, Container, Machine
 
 USES_CUDA = "required no\npackage torch 2.9.1\ncuda 12.8\n"
@@ -107,3 +109,19 @@ def test_container_without_gpu_is_healthy_unless_it_needs_one(container: Contain
     answer = container.run("probe")
     assert answer.code == 1
     assert answer.text.startswith("unhealthy: neither an NVIDIA driver nor a GPU device")
+
+
+def test_verdict_holds_for_one_driver_and_these_gpus(
+    given: Machine, container: Container, counted: Callable[[], int]
+) -> None:
+    ask(container)
+    for _ in range(2):
+        assert probe_on(given, container).code == 0
+    once = counted()
+    given.answer("driver=570")
+    assert probe_on(given, container).code == 0
+    assert counted() == 2 * once
+    given.answer("count=2")
+    assert probe_on(given, container).code == 0
+    assert counted() == 3 * once
+    assert len(container.verdicts()) == 3

@@ -31,7 +31,7 @@ def find_python(version: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
-def test_probe_run_and_explain_work(container: Container, version: str) -> None:
+def test_probe_and_what_people_run_work(container: Container, version: str) -> None:
     container.interpreter = [find_python(version), "-S", "-W", "error", "-X", "dev"]
     probe = container.run("probe")
     assert (probe.code, probe.complaint) == (0, "")
@@ -39,6 +39,10 @@ def test_probe_run_and_explain_work(container: Container, version: str) -> None:
     assert container.run("probe").text == probe.text
     report = json.loads(container.run("run", "--json").text)
     assert report["healthy"] is True
+    recorded = container.directory / "fingerprint.json"
+    assert container.run("record", "-o", str(recorded)).code == 0
+    assert "agrees" in container.run("matrix", *[str(recorded)] * 2).text
+    assert container.run("compare", *[str(recorded)] * 2).code == 0
     explained = container.run("explain")
     assert (explained.code, explained.complaint) == (0, "")
 

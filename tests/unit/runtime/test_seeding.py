@@ -2,7 +2,7 @@ import random
 
 import numpy as np
 import pytest
-from envgen_runtime import seed_everything
+from envgen_runtime import enforce, seed_everything
 
 
 def test_same_seed_gives_the_same_draws() -> None:
@@ -20,3 +20,15 @@ def test_seed_that_numpy_would_refuse_is_refused_before_anything_is_seeded(seed:
     with pytest.raises(ValueError, match="NumPy takes"):
         seed_everything(seed)
     assert random.getstate() == before
+
+
+def test_unknown_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="strict, warn, off"):
+        enforce("loose")
+
+
+def test_hash_seed_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    with pytest.warns(RuntimeWarning, match="PYTHONHASHSEED is not set"):
+        enforce("strict")
+    enforce("off")

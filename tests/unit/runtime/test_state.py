@@ -203,11 +203,36 @@ def test_identity_changes_with_start_and_environment(monkeypatch: pytest.MonkeyP
     assert identity("start 1") != before
 
 
-def test_switches_are_not_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switches_of_when_and_how_long_are_not_part_of_the_identity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = identity("start")
-    monkeypatch.setenv("ENVGEN_SELFTEST", "warn")
+    monkeypatch.setenv("ENVGEN_SELFTEST_AT", "start")
     monkeypatch.setenv("ENVGEN_SELFTEST_TIMEOUT", "5")
     assert identity("start") == before
+
+
+@pytest.mark.parametrize("switch", ["ENVGEN_SELFTEST", "ENVGEN_SELFTEST_FLIP"])
+def test_switches_of_what_is_tested_are_part_of_the_identity(
+    switch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = identity("start")
+    monkeypatch.setenv(switch, "warn")
+    assert identity("start") != before
+
+
+def test_identity_changes_with_driver_gpu_and_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "lock.txt"
+    monkeypatch.setattr(state, "LOCK", str(lock))
+    found = {identity("start", gpus) for gpus in ("", "535.1 GPU-0", "535.1 GPU-1", "570.1 GPU-0")}
+    for digest in ("a", "b"):
+        lock.write_text(f"# a comment\nsha256 {digest}\nframework numpy 2.3.1\n")
+        assert state.lock_hash() == digest
+        found.add(identity("start"))
+    assert len(found) == 6
+    assert state.locked_frameworks() == {"numpy": "2.3.1"}
 
 
 @pytest.mark.parametrize("changed", ["torch/__init__.py", "torch-2.9.0.dist-info/RECORD"])

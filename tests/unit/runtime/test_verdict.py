@@ -10,14 +10,21 @@ def run(sha256: str = "a", flipped: str = "b") -> dict[str, Any]:
     return {"sha256": sha256, "flipped": flipped, "seconds": 0.1}
 
 
+def as_run(*runs: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of a workload under the conditions that the full test has for them."""
+    conditions = ("first", "again", "poisoned", "disturbed")
+    return [{"condition": name, **one} for name, one in zip(conditions, runs, strict=False)]
+
+
 def refused(status: str = "busy") -> dict[str, Any]:
     return {"status": status, "detail": "because"}
 
 
-def work(*runs: dict[str, Any]) -> dict[str, Any]:
-    """The record of a workload; the last run is the fresh process."""
+def work(*runs: dict[str, Any], drill: str = "") -> dict[str, Any]:
+    """The record of a workload; two runs are in one process, what follows in a fresh one."""
     place = {"name": "gemm", "device": "cpu"}
-    return judge({**place, "runs": list(runs[:-1])}, {**place, "runs": [runs[-1]]})
+    given = as_run(*runs)
+    return judge({**place, "runs": given[:2]}, {**place, "runs": given[2:]}, drill)
 
 
 def framework(*works: dict[str, Any], error: str | None = None, name: str = "x") -> dict[str, Any]:
@@ -25,30 +32,53 @@ def framework(*works: dict[str, Any], error: str | None = None, name: str = "x")
 
 
 @pytest.mark.parametrize(
-    ("runs", "expected"),
+    ("runs", "culprit"),
     [
-        ("aaa", ("reproducible here", "")),
-        ("aab", ("not reproducible", "a fresh process gives another result")),
-        ("aba", ("not reproducible", "two runs in one process give different results")),
-        ("baa", ("not reproducible", "two runs in one process give different results")),
+        ("aabb", "a fresh process"),
+        ("aaba", "memory that holds rubbish"),
+        ("aaab", "other work beside it"),
+        ("abaa", "a second run in one process"),
+        ("abbb", "a second run in one process"),
     ],
 )
-def test_any_run_that_differs_is_found(runs: str, expected: tuple[str, str]) -> None:
-    assert compare([run(sha256) for sha256 in runs]) == expected
+def test_any_run_that_differs_is_found(runs: str, culprit: str) -> None:
+    status, detail = compare(as_run(*(run(sha256) for sha256 in runs)))
+    assert status == "not reproducible"
+    assert detail == f"{culprit} gives another result: expected a, found b"
+
+
+def test_equal_runs_are_reproducible() -> None:
+    assert compare(as_run(*[run()] * 4)) == ("reproducible here", "")
 
 
 @pytest.mark.parametrize("status", ["busy", "not supported", "failed"])
 def test_a_run_without_result_is_no_agreement(status: str) -> None:
-    assert compare([run(), run(), refused(status)]) == (status, "because")
+    assert compare(as_run(run(), run(), refused(status))) == (status, "because")
 
 
 def test_a_difference_outweighs_a_busy_run() -> None:
-    assert compare([run("a"), run("b"), refused()])[0] == "not reproducible"
+    assert compare(as_run(run("a"), run("b"), refused()))[0] == "not reproducible"
 
 
 def test_control_trips_on_a_changed_hash_only() -> None:
-    assert control_trips([run(), run(), run()])
-    assert not control_trips([run("a", flipped="a")] * 3)
+    assert control_trips(as_run(run(), run(), run()))
+    assert not control_trips(as_run(*[run("a", flipped="a")] * 3))
+
+
+def test_drill_flips_one_bit_and_says_that_it_is_one() -> None:
+    drilled = work(*[run()] * 4, drill="gemm")
+    assert drilled["status"] == "not reproducible"
+    assert drilled["detail"].endswith("; a drill: ENVGEN_SELFTEST_FLIP asks for it")
+    assert work(*[run()] * 4, drill="another")["status"] == "reproducible here"
+
+
+def test_failing_text_says_expected_and_found_and_what_to_do() -> None:
+    digests = ("1" * 64, "2" * 64)
+    text = summarise([framework(work(*map(run, digests[:1] * 3), run(digests[1])))], 1.0)
+    first, second, *_ = text.splitlines()
+    assert first.endswith(f"expected {'1' * 16}, found {'2' * 16})")
+    assert second.startswith("what to do: ")
+    assert "ENVGEN_SELFTEST=warn" in text
 
 
 def test_report_of_a_reproducible_workload_has_hash_and_control() -> None:
@@ -75,8 +105,11 @@ def test_healthy_summary_counts_what_was_not_tested() -> None:
     ("bad", "first_line"),
     [
         (
-            framework(work(run(), run(), run("c"))),
-            "unhealthy: x 1: gemm on cpu: not reproducible (a fresh process gives another result)",
+            framework(work(run(), run(), run("c"), run("c"))),
+            (
+                "unhealthy: x 1: gemm on cpu: not reproducible "
+                "(a fresh process gives another result: expected a, found c)"
+            ),
         ),
         (
             framework(work(*[refused("failed")] * 3)),

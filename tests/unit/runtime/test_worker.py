@@ -1,18 +1,23 @@
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from envgen_runtime import numpy_workloads, plain_workloads
 from envgen_runtime.verdict import compare
-from envgen_runtime.worker import attempt, classify, describe
+from envgen_runtime.worker import attempt, classify, describe, refuse_or_fail
 from envgen_runtime.workload import NotSupportedError, Piece, Workload
 
 WORKLOADS = [
     *(pytest.param(item, id=f"numpy {item.name}") for item in numpy_workloads.workloads()),
     *(pytest.param(item, id=item.name) for item in plain_workloads.workloads()),
 ]
+
+
+def attempts(item: Workload) -> list[dict[str, Any]]:
+    return [attempt(item, condition) for condition in ("first", "again", "poisoned")]
 
 
 def once(run: Callable[[], float]) -> Workload:
@@ -24,8 +29,9 @@ def test_workload_gives_the_same_bits_again(
     item: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "0")
-    first, second = attempt(item), attempt(item)
-    assert first["sha256"] == second["sha256"] != first["flipped"]
+    first, *others = attempts(item)
+    assert {first["sha256"]} == {other["sha256"] for other in others}
+    assert first["sha256"] != first["flipped"]
 
 
 @pytest.mark.parametrize(
@@ -37,8 +43,7 @@ def test_workload_gives_the_same_bits_again(
     ],
 )
 def test_unseeded_work_is_not_reproducible(run: Callable[[], float]) -> None:
-    item = once(run)
-    assert compare([attempt(item) for _ in range(3)])[0] == "not reproducible"
+    assert compare(attempts(once(run)))[0] == "not reproducible"
 
 
 def test_work_that_its_order_changes_is_not_reproducible() -> None:
@@ -48,7 +53,7 @@ def test_work_that_its_order_changes_is_not_reproducible() -> None:
         state[0] += 1
         return state[0]
 
-    assert compare([attempt(once(accumulate)) for _ in range(3)])[0] == "not reproducible"
+    assert compare(attempts(once(accumulate)))[0] == "not reproducible"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,9 @@ def test_work_that_its_order_changes_is_not_reproducible() -> None:
             "busy",
         ),
         (RuntimeError("no kernel image is available for execution on the device"), "failed"),
+        (RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'"), "not supported"),
+        (RuntimeError("No available kernel. Aborting execution."), "not supported"),
+        (RuntimeError("RESOURCE_EXHAUSTED: failed to allocate 64.00MiB"), "busy"),
         (ZeroDivisionError("division by zero"), "failed"),
     ],
 )
@@ -77,11 +85,35 @@ def test_error_is_told_from_refusal_and_full_device(error: Exception, status: st
     assert classify(error) == status
 
 
+@pytest.mark.parametrize(
+    ("refusal", "instead"),
+    [
+        ("upsample_bilinear2d_backward_out_cuda does not have a deterministic", "mode='nearest'"),
+        ("cumsum_cuda_kernel does not have a deterministic implementation", "torch 2.14 or newer"),
+        ("_bincount_cuda does not have a deterministic implementation", "index_add_"),
+        (
+            "nll_loss2d_forward_out_cuda_template does not have a deterministic",
+            "(pixels, classes)",
+        ),
+        ("Random ops require a seed to be set when determinism is enabled", "seed_everything"),
+    ],
+)
+def test_refusal_says_what_to_use_instead(refusal: str, instead: str) -> None:
+    run = refuse_or_fail(RuntimeError(refusal))
+    assert run["status"] == "not supported"
+    assert instead in run["detail"]
+
+
+def test_failure_gets_no_advice() -> None:
+    assert "; use " not in refuse_or_fail(ValueError("cumsum"))["detail"]
+
+
 def test_attempt_reports_an_error_in_one_line() -> None:
     def broken() -> list[Piece]:
         raise RuntimeError("first\nsecond")
 
-    assert attempt(Workload("w", "cpu", broken)) == {
+    assert attempt(Workload("w", "cpu", broken), "first") == {
+        "condition": "first",
         "status": "failed",
         "detail": "RuntimeError: first second",
     }

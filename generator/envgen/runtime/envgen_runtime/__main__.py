@@ -1,6 +1,6 @@
-"""Commands: start (of a container), probe (the health check), run [--json], explain.
+"""Commands: start (of a container), probe (the health check), and what people run.
 
-`record` and `worker` are the processes that these three start; they are not for people.
+`test`, `worker` and `devices` are processes that the others start; they are not for people.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
+FOR_PEOPLE = ("run", "record", "compare", "matrix", "cost", "explain", "--help", "-h")
 USAGE = (
-    "usage: python /opt/envgen/envgen_runtime "
-    "start -- COMMAND... | probe [--port N] | run [--json] | explain"
+    "usage: python /opt/envgen/envgen_runtime start -- COMMAND... | probe [--port N] | run | "
+    "record | compare | matrix | cost | explain; --help tells more"
 )
 
 
@@ -28,27 +29,43 @@ def main(arguments: list[str]) -> int:
         from envgen_runtime.probe import probe
 
         return probe(int(arguments[2]))
-    if arguments == ["record"]:
-        from envgen_runtime.probe import record
+    if arguments[:1] == ["test"] and len(arguments) == 2:
+        from envgen_runtime.probe import test
 
-        return record()
+        return test(arguments[1])
     if arguments[:1] == ["worker"]:
-        from envgen_runtime.worker import work
-
-        name, passes, limit_s, *without = arguments[1:]
-        return work(name, passes=int(passes), limit_s=float(limit_s), without=without)
-    if arguments and arguments[0] in ("run", "explain"):
+        return _work(arguments[1:])
+    if arguments == ["devices"]:
+        return _describe_devices()
+    if arguments and arguments[0] in FOR_PEOPLE:
         _die_quietly_with_the_reader()
-    if arguments in (["run"], ["run", "--json"]):
-        from envgen_runtime.commands import run
+        from envgen_runtime.commands import obey
 
-        return run(as_json="--json" in arguments)
-    if arguments == ["explain"]:
-        from envgen_runtime.commands import explain
-
-        return explain()
+        return obey(arguments)
     print(USAGE, file=sys.stderr)
     return 1  # not the customary 2, which Docker reserves
+
+
+def _work(arguments: list[str]) -> int:
+    from envgen_runtime.worker import work
+
+    name, mode, conditions, limit_s, *without = arguments
+    return work(
+        name,
+        mode=mode,
+        conditions=conditions.split(),
+        limit_s=float(limit_s),
+        without=without,
+    )
+
+
+def _describe_devices() -> int:
+    import json
+
+    from envgen_runtime.cudriver import describe
+
+    print(json.dumps(describe()))
+    return 0
 
 
 def _die_quietly_with_the_reader() -> None:

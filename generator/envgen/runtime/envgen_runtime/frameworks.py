@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-FRAMEWORKS = ("numpy", "torch")
-"""Import names. Each has a module <name>_workloads with version(), devices(), workloads() and
-controls(), which only a worker process imports, because it imports the framework."""
+FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
+"""Import names. Each has a module <name>_workloads, which only a worker process imports, because it
+imports the framework. Such a module has
+
+- configure(mode): sets the framework's deterministic mode: `strict`, `warn` or `off`;
+- version() and devices(): what there is;
+- workloads(): what to run on which device;
+- controls(): evidence that a device varies when it is allowed to;
+- poison(device): fills the memory that the framework's own allocator holds with rubbish;
+- companion(device): a short piece of other work for that device.
+"""
 
 
 def location(name: str) -> str | None:

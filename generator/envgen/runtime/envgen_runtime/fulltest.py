@@ -16,11 +16,13 @@ from typing import IO, Any, NamedTuple, cast
 
 from envgen_runtime import __version__
 from envgen_runtime.frameworks import found
-from envgen_runtime.state import VARIABLES
+from envgen_runtime.refusals import advise
+from envgen_runtime.state import VARIABLES, locked_frameworks
+from envgen_runtime.switches import flipped, memory_mib, mode
 from envgen_runtime.verdict import is_healthy, judge, summarise
-from envgen_runtime.workload import FAILED, one_line
+from envgen_runtime.workload import BUSY, CRASHED, FRESH, HERE, one_line
 
-MOST_CRASHES = 3
+MOST_CRASHES = 5
 """Attempts cost time; a framework where more than this many workloads crash has no result."""
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
@@ -31,12 +33,21 @@ class WorkerError(Exception):
 
 
 class CrashError(WorkerError):
-    """A workload took its process down."""
+    """A workload took its process down; `record` is its record in the report."""
 
-    def __init__(self, workload: str, reason: str) -> None:
-        super().__init__(f"{workload}: {reason}")
-        self.workload = workload
-        self.reason = reason
+    def __init__(self, event: Mapping[str, Any], reason: str) -> None:
+        super().__init__(f"{event['workload']}: {reason}")
+        self.workload: str = event["workload"]
+        name, _, device = self.workload.rpartition(" on ")
+        avoidance = advise(reason)
+        self.record = {
+            "name": name,
+            "device": device,
+            "essential": event["essential"],
+            # Nobody but the kernel sends SIGKILL here: there is no memory left for the test.
+            "status": BUSY if "SIGKILL" in reason else CRASHED,
+            "detail": f"{reason}; use {avoidance}" if avoidance else reason,
+        }
 
 
 class Report(NamedTuple):
@@ -50,6 +61,7 @@ def run(limit_s: float) -> Report:
     """Test everything that is installed here, in `limit_s` seconds all in all."""
     started = time.monotonic()
     tested = [_test(name, started + limit_s) for name in found()]
+    tested += [_miss(name, version) for name, version in _missing()]
     seconds = time.monotonic() - started
     text = summarise(tested, seconds)
     document = {
@@ -71,28 +83,40 @@ def run(limit_s: float) -> Report:
     return Report(text, document)
 
 
+def _missing() -> list[tuple[str, str]]:
+    """Return the frameworks that are locked and not to be found, with their versions."""
+    here = found()
+    return [item for item in locked_frameworks().items() if item[0] not in here]
+
+
+def _miss(name: str, version: str) -> dict[str, Any]:
+    error = f"version {version} is locked, and Python does not find it"
+    return {"name": name, "error": error, "workloads": []}
+
+
 def _test(name: str, deadline: float) -> dict[str, Any]:
     """Return the record of one framework in the report.
 
     A workload that crashes is left out of another attempt, so that the others have a result.
     """
-    crashed: dict[str, str] = {}
+    crashed: dict[str, dict[str, Any]] = {}
     while len(crashed) <= MOST_CRASHES:
         try:
             return _attempt(name, deadline, crashed)
         except CrashError as error:
-            crashed[error.workload] = error.reason
+            crashed[error.workload] = error.record
         except WorkerError as error:
             return {"name": name, "error": str(error), "workloads": []}
-    crashes = "; ".join(f"{workload}: {reason}" for workload, reason in crashed.items())
+    crashes = "; ".join(f"{label}: {record['detail']}" for label, record in crashed.items())
     return {"name": name, "error": f"workload after workload crashes: {crashes}", "workloads": []}
 
 
-def _attempt(name: str, deadline: float, crashed: Mapping[str, str]) -> dict[str, Any]:
-    here = run_worker(name, passes=2, deadline=deadline, without=crashed)
-    fresh = run_worker(name, passes=1, deadline=deadline, without=crashed)
+def _attempt(name: str, deadline: float, crashed: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    here = run_worker(name, conditions=HERE, deadline=deadline, without=crashed)
+    fresh = run_worker(name, conditions=FRESH, deadline=deadline, without=crashed)
     if _labels(here) != _labels(fresh):
         raise WorkerError("a fresh process sees other devices")
+    drill = flipped()
     return {
         "name": name,
         "version": here["version"],
@@ -100,8 +124,8 @@ def _attempt(name: str, deadline: float, crashed: Mapping[str, str]) -> dict[str
         "error": None,
         "controls": here["controls"],
         "workloads": [
-            *(_crash_record(label, reason) for label, reason in crashed.items()),
-            *(judge(*pair) for pair in zip(here["workloads"], fresh["workloads"])),
+            *crashed.values(),
+            *(judge(*pair, drill) for pair in zip(here["workloads"], fresh["workloads"])),
         ],
     }
 
@@ -110,15 +134,22 @@ def _labels(result: dict[str, Any]) -> list[str]:
     return [f"{work['name']} on {work['device']}" for work in result["workloads"]]
 
 
-def _crash_record(label: str, reason: str) -> dict[str, Any]:
-    workload, _, device = label.rpartition(" on ")
-    return {"name": workload, "device": device, "status": FAILED, "detail": reason}
-
-
 def run_worker(
-    name: str, *, passes: int, deadline: float, without: Iterable[str] = ()
+    name: str,
+    *,
+    conditions: Iterable[str],
+    deadline: float,
+    without: Iterable[str] = (),
+    determinism: str = "",
 ) -> dict[str, Any]:
     """Run a worker process to its result; it and its children are gone afterwards.
+
+    Args:
+        name: The framework.
+        conditions: One pass over all workloads for each; see `worker.work`.
+        deadline: On the monotonic clock; it is killed then.
+        without: Labels of workloads to leave out.
+        determinism: `strict`, `warn` or `off`; what ENVGEN_SELFTEST says unless it is given.
 
     Raises:
         CrashError: A workload ended the process.
@@ -129,17 +160,20 @@ def run_worker(
     if left <= 0:
         raise WorkerError("not tested, the time limit was used up before")
     worker = subprocess.Popen(
-        [*interpreter(), PACKAGE, "worker", name, str(passes), f"{left:.3f}", *without],
+        [
+            *(*interpreter(), PACKAGE, "worker", name, determinism or mode()),
+            *(" ".join(conditions), f"{left:.3f}", *without),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,  # a process group of its own, to be killed as one
     )
     try:
-        lines, complaint, in_time = _listen(worker, deadline)
+        lines, complaint, stopped = _listen(worker, deadline)
     finally:
         _kill_group(worker)
-    return _result(lines, complaint, worker.returncode, in_time=in_time)
+    return _result(lines, complaint, worker.returncode, stopped)
 
 
 def interpreter() -> list[str]:
@@ -151,22 +185,28 @@ def interpreter() -> list[str]:
     return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _listen(worker: subprocess.Popen[bytes], deadline: float) -> tuple[list[bytes], str, bool]:
-    """Return the lines of a worker, the end of its standard error, and whether it was in time.
+_LATE = "no answer within the time limit"
+
+
+def _listen(worker: subprocess.Popen[bytes], deadline: float) -> tuple[list[bytes], str, str]:
+    """Return the lines of a worker, the end of its standard error, and why it has to end now.
 
     Not communicate(): that would keep all that a framework may print, and would wait for
     grandchildren that hold the pipes open after the result has come.
     """
     output = complaint = b""
-    in_time = True
+    stopped, room = "", memory_mib()
     pipes = (cast("IO[bytes]", worker.stdout), cast("IO[bytes]", worker.stderr))
     with pipes[0], pipes[1], selectors.DefaultSelector() as selector:
         for pipe in pipes:
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map() and not _has_result(output):
-            in_time = time.monotonic() < deadline
             ready = selector.select(0.2)
-            if not in_time or not (ready or worker.poll() is None):
+            if time.monotonic() >= deadline:
+                stopped = _LATE
+            elif _taken_mib(worker.pid) > room:
+                stopped = f"it took more than {room:g} MiB (ENVGEN_SELFTEST_MEMORY)"
+            if stopped or not (ready or worker.poll() is None):
                 break
             for key, _ in ready:
                 chunk = os.read(key.fd, 65536)
@@ -176,7 +216,22 @@ def _listen(worker: subprocess.Popen[bytes], deadline: float) -> tuple[list[byte
                     output += chunk
                 else:
                     complaint = (complaint + chunk)[-2000:]
-    return output.splitlines(), complaint.decode(errors="replace"), in_time
+    return output.splitlines(), complaint.decode(errors="replace"), stopped
+
+
+def _taken_mib(process: int) -> float:
+    """Return the MiB that a process has for itself, what it maps of libraries apart; 0 if unknown.
+
+    Not a limit set by the kernel: CUDA reserves address space by the hundred gigabytes.
+    """
+    try:
+        with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("RssAnon:"):  # in kB, proc(5)
+                    return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0.0
 
 
 def _has_result(output: bytes) -> bool:
@@ -189,9 +244,7 @@ def _kill_group(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
-def _result(
-    lines: list[bytes], complaint: str, returncode: int, *, in_time: bool
-) -> dict[str, Any]:
+def _result(lines: list[bytes], complaint: str, returncode: int, stopped: str) -> dict[str, Any]:
     event: dict[str, Any] = {"doing": "starting python"}
     for line in lines:
         try:
@@ -203,11 +256,13 @@ def _result(
         return result
     if "failed" in event:
         raise WorkerError(event["failed"])
-    if not in_time:
-        raise WorkerError(f"{event['doing']}: no answer within the time limit")
+    if stopped == _LATE:
+        raise WorkerError(f"{event['doing']}: {stopped}")
+    # The kernel's SIGKILL and our own are the same to the workload: there is no room for it here.
+    reason = f"SIGKILL: {stopped}" if stopped else _ending(returncode, complaint)
     if "workload" in event:
-        raise CrashError(event["workload"], _ending(returncode, complaint))
-    raise WorkerError(f"{event['doing']}: {_ending(returncode, complaint)}")
+        raise CrashError(event, reason)
+    raise WorkerError(f"{event['doing']}: {reason}")
 
 
 def _ending(returncode: int, complaint: str) -> str:

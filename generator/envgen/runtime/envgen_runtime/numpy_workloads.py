@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,20 +19,35 @@ def devices() -> Mapping[str, str]:
 
 
 def workloads() -> Sequence[Workload]:
-    work = {
-        "draws": _draws,
-        "matmul": _matmul,
-        "sort": _sort,
-        "reductions": _reductions,
-        "elementwise": _elementwise,
-        "linear algebra": _linear_algebra,
-        "fft": _fft,
-    }
-    return [Workload(name, "cpu", run) for name, run in work.items()]
+    return [
+        Workload("draws", "cpu", _draws, "every split, shuffle and initial weight starts here"),
+        Workload("legacy draws", "cpu", _legacy_draws, "what libraries draw from global state"),
+        Workload("matmul", "cpu", _matmul, "BLAS splits it among threads"),
+        Workload("sort", "cpu", _sort, "vector code per CPU; ties have no order of their own"),
+        Workload("reductions", "cpu", _reductions, "the order of additions is the result"),
+        Workload("elementwise", "cpu", _elementwise, "vector code per CPU"),
+        Workload("linear algebra", "cpu", _linear_algebra, "LAPACK, blocked for its threads"),
+        Workload("fft", "cpu", _fft, "its plan depends on alignment in some libraries"),
+        Workload("scatter", "cpu", _scatter, "additions to one place, one after another"),
+        Workload("training", "cpu", _training, "small differences grow over steps"),
+    ]
+
+
+def configure(_mode: str) -> None:
+    """NumPy has no deterministic mode, and no operation that varies by design."""
 
 
 def controls() -> Mapping[str, str]:
     return {}
+
+
+def poison(_device: str) -> None:
+    """NumPy takes its memory from malloc."""
+
+
+def companion(_device: str) -> Callable[[], object]:
+    matrix = np.ones((128, 128))
+    return lambda: matrix @ matrix
 
 
 def _pieces(**arrays: object) -> Sequence[Piece]:
@@ -53,6 +68,13 @@ def _draws() -> Sequence[Piece]:
         integers=draw.integers(0, 1000, 10_000),
         permutation=draw.permutation(10_000),
         chosen=draw.choice(1000, 100, replace=False),
+    )
+
+
+def _legacy_draws() -> Sequence[Piece]:
+    draw = np.random.RandomState(SEED)  # the stream of np.random.seed, without its global state
+    return _pieces(
+        uniform=draw.rand(10_000), normal=draw.randn(10_000), order=draw.permutation(10_000)
     )
 
 
@@ -109,3 +131,24 @@ def _linear_algebra() -> Sequence[Piece]:
 def _fft() -> Sequence[Piece]:
     values = _generator().standard_normal((16, 1000))
     return _pieces(forward=np.fft.fft(values), real=np.fft.rfft(values), back=np.fft.ifft(values))
+
+
+def _scatter() -> Sequence[Piece]:
+    rows = np.arange(50_000) * 7919 % 16
+    values = _generator().standard_normal(50_000).astype(np.float32)
+    sums = np.zeros(16, dtype=np.float32)
+    np.add.at(sums, rows, values)
+    counts = np.bincount(rows, weights=values)
+    return _pieces(sums=sums, counts=counts, bins=np.histogram(values, bins=32)[0])
+
+
+def _training() -> Sequence[Piece]:
+    """Fit a logistic regression by gradient descent."""
+    draw = _generator()
+    inputs = draw.standard_normal((256, 64))
+    targets = (inputs @ draw.standard_normal(64) > 0).astype(np.float64)
+    weights, error = np.zeros(64), np.zeros(256)
+    for _ in range(20):
+        error = 1 / (1 + np.exp(-inputs @ weights)) - targets
+        weights -= 0.1 * inputs.T @ error / 256
+    return _pieces(weights=weights, error=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -9,7 +10,8 @@ import platform
 import random
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from envgen_runtime.workload import SEED, NotSupportedError, Piece, Workload
 
@@ -23,12 +25,28 @@ def devices() -> Mapping[str, str]:
 
 
 def workloads() -> Sequence[Workload]:
-    work = {"draws": _draws, "arithmetic": _arithmetic, "text": _text, "hash order": _hash_order}
-    return [Workload(name, "cpu", run) for name, run in work.items()]
+    return [
+        Workload("draws", "cpu", _draws, "samplers and shuffles draw from `random`"),
+        Workload("arithmetic", "cpu", _arithmetic, "the C library's functions and sums"),
+        Workload("text", "cpu", _text, "how numbers are written, as in logs and JSON"),
+        Workload("hash order", "cpu", _hash_order, "the order of a set of strings is random"),
+    ]
+
+
+def configure(_mode: str) -> None:
+    """There is no deterministic mode: PYTHONHASHSEED has to be set before Python starts."""
 
 
 def controls() -> Mapping[str, str]:
     return {}
+
+
+def poison(_device: str) -> None:
+    """There is no allocator that malloc does not stand behind."""
+
+
+def companion(_device: str) -> Callable[[], object]:
+    return partial(hashlib.sha256, bytes(1 << 20))  # lets go of the interpreter's lock
 
 
 def _doubles(label: str, values: Sequence[float]) -> Piece:

@@ -1,6 +1,6 @@
 """The health check: answer from the verdict on this start of the container, or make one.
 
-The test runs in a process of its own (`record`), and the probe waits for it. Whoever asks may have
+The test runs in a process of its own (`test`), and the probe waits for it. Whoever asks may have
 little patience: Docker kills a probe after 30 s unless told otherwise, Kubernetes after 1 s. Were
 the test to die with its probe, a short timeout would mean a test that always starts and never
 ends. So it goes on, and a later probe finds its verdict.
@@ -12,7 +12,7 @@ import os
 import time
 
 from envgen_runtime.state import Store, open_store
-from envgen_runtime.switches import SwitchError, limit_s, mode
+from envgen_runtime.switches import AT_START, SwitchError, limit_s, memory_mib, mode, tested_at
 
 WAIT_S = 25.0
 """How long a probe waits for the test: less than Docker's default timeout of 30 s, so that the
@@ -24,7 +24,12 @@ GPU_S = 10.0
 """How long NVML may take for a sign of life of every GPU; one that is sick may take for ever."""
 
 LOCKED = 3
-"""Exit code of `record` while another process is testing."""
+"""Exit code of `test` while another process is testing."""
+
+NEVER_TESTED = (
+    "unhealthy: there is no verdict, and probes may not test (ENVGEN_SELFTEST_AT=start); "
+    "start the container with `start -- COMMAND` of envgen_runtime, and a place that it may write"
+)
 
 
 def probe(port: int = 0) -> int:
@@ -47,10 +52,10 @@ def _answer() -> tuple[bool, str]:
         return False, f"unhealthy: {error}"
     if selected == "off":
         return True, "healthy: the self-test is switched off (ENVGEN_SELFTEST=off)"
+    deadline = time.monotonic() + WAIT_S
     try:
-        text = _verdict(limit_s())
-        fault = _gpu_fault() if text.startswith("healthy:") else ""
-        text = f"unhealthy: {fault}" if fault else text
+        fault, gpus = look_at_gpus(GPU_S)
+        text = f"unhealthy: {fault}" if fault else _verdict(gpus, deadline)
     except SwitchError as error:
         text = f"unhealthy: {error}"
     except Exception as error:  # noqa: BLE001 a health check answers, whatever happens
@@ -62,16 +67,22 @@ def _answer() -> tuple[bool, str]:
     return False, text
 
 
-def _gpu_fault() -> str:
-    """Return what is wrong with the GPU by now; nothing for an image that does not use one."""
+def look_at_gpus(limit: float) -> tuple[str, str]:
+    """Return what is wrong with the GPUs by now, and a name for driver and GPUs.
+
+    Both are empty for an image that uses none. A GPU that answers is named by its UUID, so that a
+    verdict does not outlive the driver or the GPU that it is on.
+    """
     from envgen_runtime.requirement import REQUIREMENT, read_requirement
 
     requirement = read_requirement(REQUIREMENT, os.uname().machine)
     if requirement is None or not (requirement.required or requirement.parts):
-        return ""
+        return "", ""
     from envgen_runtime.gpu import find_fault, look
 
-    return find_fault(look(limit_s=GPU_S), required=requirement.required)
+    seen = look(limit_s=limit)
+    gpus = [f"{gpu.uuid}/{gpu.slices}" for gpu in seen.gpus]
+    return find_fault(seen, required=requirement.required), " ".join([seen.driver, *gpus])
 
 
 def listens(port: int) -> bool:
@@ -92,14 +103,19 @@ def listens(port: int) -> bool:
     return False
 
 
-def _verdict(limit: float) -> str:
-    store, reason = open_store()
+def _verdict(gpus: str, deadline: float) -> str:
+    limit, only_at_start = limit_s(), tested_at() == AT_START
+    memory_mib()  # raises where it means nothing: here, and not in the process that tests
+    store, reason = open_store(gpus)
     if store is None:
-        return _unkept(limit, reason)
-    return store.read() or _test(store, limit)
+        return f"{NEVER_TESTED} ({reason})" if only_at_start else _unkept(limit, reason)
+    kept = store.read()
+    if kept is not None:
+        return kept
+    return NEVER_TESTED if only_at_start else _test(store, limit, gpus, deadline)
 
 
-def _test(store: Store, limit: float) -> str:
+def _test(store: Store, limit: float, gpus: str, deadline: float) -> str:
     """Start the test, unless it runs already, and wait for its verdict."""
     import subprocess
 
@@ -107,25 +123,24 @@ def _test(store: Store, limit: float) -> str:
     from envgen_runtime.workload import one_line
 
     starting = f"starting: the self-test has not ended yet; it may take up to {limit:g} s"
-    deadline = time.monotonic() + WAIT_S
     # Pipes, not our own output: Docker would wait for the test to close that.
-    recorder = subprocess.Popen(
-        [*interpreter(), PACKAGE, "record"],
+    tester = subprocess.Popen(
+        [*interpreter(), PACKAGE, "test", gpus],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     try:
-        answer, complaint = recorder.communicate(timeout=WAIT_S)
+        answer, complaint = tester.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         return starting
-    if recorder.returncode == 0:
+    if tester.returncode == 0:
         return answer.decode("utf-8", "replace").rstrip("\n")
-    if recorder.returncode == LOCKED:
+    if tester.returncode == LOCKED:
         return _await(store, deadline) or starting
     last_words = one_line(complaint.decode("utf-8", "replace")[-300:])
-    return f"unhealthy: the self-test ended with exit code {recorder.returncode}: {last_words}"
+    return f"unhealthy: the self-test ended with exit code {tester.returncode}: {last_words}"
 
 
 def _await(store: Store, deadline: float) -> str | None:
@@ -137,14 +152,14 @@ def _await(store: Store, deadline: float) -> str | None:
     return None
 
 
-def record() -> int:
+def test(gpus: str) -> int:
     """Make the verdict on this start and print it; the lock keeps a second test from running."""
     import json
 
     from envgen_runtime.fulltest import run
 
     limit = limit_s()
-    store, reason = open_store()
+    store, reason = open_store(gpus)
     if store is None:
         print(_unkept(limit, reason))
         return 0

@@ -36,7 +36,39 @@ def start(command: list[str], look_in: str = "/", library: str = "") -> int:
         mode = CHECK
     if mode != OFF and not _may_start(mode, look_in, library):
         return 1
+    if command and os.environ.get("ENVGEN_SELFTEST_AT") == "start":
+        _test()
     return execute(command)
+
+
+def _test() -> None:
+    """Make the verdict that probes will answer with, while nothing else uses the GPU yet.
+
+    It ends no start: an orchestrator acts on the health of a container, and may be told not to.
+    """
+    if os.environ.get("ENVGEN_SELFTEST") == "off":
+        return
+    say("testing before the command runs (ENVGEN_SELFTEST_AT=start)")
+    try:
+        say(f"self-test: {_run_test() or 'it ended without an answer'}")
+    except Exception as error:  # noqa: BLE001 see the module's docstring
+        say(f"self-test: {type(error).__name__}: {error}"[:300])
+
+
+def _run_test() -> str:
+    import _signal  # type: ignore[import-not-found]  # builtin, see `execute`
+    import subprocess
+
+    from envgen_runtime.probe import look_at_gpus
+
+    # The kernel keeps a signal without a handler from PID 1: `docker stop` would wait in vain.
+    _signal.signal(_signal.SIGTERM, lambda *_: os._exit(143))
+    # With the packages that this process was started without.
+    package = os.path.dirname(os.path.abspath(__file__))
+    command = [sys.executable, package, "test", look_at_gpus(5.0)[1]]
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+    return answer.stdout.decode("utf-8", "replace").partition("\n")[0]
 
 
 def _may_start(mode: str, look_in: str, library: str) -> bool:
@@ -99,7 +131,7 @@ def _without_gpu(requirement: Requirement, seen: Seen) -> tuple[bool, str]:
 def execute(command: list[str]) -> int:
     """Replace this process by a command. Returns an exit code where that does not work."""
     # Builtin; `signal` wraps it in enums, which take milliseconds to import.
-    import _signal  # type: ignore[import-not-found]
+    import _signal
 
     if not command:
         say("there is no command: give one after the image's name, or as `command` in the spec")

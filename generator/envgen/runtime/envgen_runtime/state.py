@@ -20,11 +20,17 @@ VARIABLES = (
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64",
+    "JAX_PLATFORMS",
+    "JAX_THREEFRY_PARTITIONABLE",
     "LD_LIBRARY_PATH",
     "LD_PRELOAD",
     "MKL_CBWR",
     "MKL_DYNAMIC",
     "MKL_NUM_THREADS",
+    "NCCL_ALGO",
+    "NCCL_PROTO",
     "NPY_DISABLE_CPU_FEATURES",
     "NPY_ENABLE_CPU_FEATURES",
     "NVIDIA_TF32_OVERRIDE",
@@ -36,9 +42,27 @@ VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "PYTHONHASHSEED",
     "PYTHONPATH",
+    "TF_CUDNN_DETERMINISTIC",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "XLA_FLAGS",
 )
 """Environment variables that can change a result, or which library computes it."""
+
+LOCK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lock.txt")
+"""Beside this package: a line `sha256` with the hash of the lock of the image, and a
+line `framework` with name and version for each that is locked."""
+
+_SWITCHES = (
+    "ENVGEN_SELFTEST",
+    "ENVGEN_SELFTEST_COMPILE",
+    "ENVGEN_SELFTEST_FLIP",
+    "ENVGEN_SELFTEST_MEMORY",
+)
+"""Those that change what is tested; the others decide when, and where the verdict is kept."""
 
 _LARGEST = 256 * 1024  # bytes; a verdict has a few thousand
 _KEPT_FILES = 64
@@ -87,15 +111,38 @@ def _installed(name: str) -> list[str]:
     return described
 
 
-def identity(start: str) -> str:
+def lock_hash() -> str:
+    """Return the hash of the image's lock; empty outside of an image."""
+    return next(iter(_locked("sha256")), "")
+
+
+def locked_frameworks() -> dict[str, str]:
+    """Return the version of each framework that the image has to have, by name."""
+    return dict(line.partition(" ")[::2] for line in _locked("framework"))
+
+
+def _locked(word: str) -> list[str]:
+    """Return what lock.txt says after a word, line by line."""
+    try:
+        with open(LOCK, encoding="ascii", errors="replace") as file:
+            lines = file.read(4096).splitlines()
+    except OSError:
+        return []
+    return [line[len(word) + 1 :].strip() for line in lines if line.startswith(f"{word} ")]
+
+
+def identity(start: str, gpus: str = "") -> str:
     """Return the digest of all that a verdict depends on; it is no answer to anything else.
 
-    The switches are not in it: they decide what a verdict leads to, not what it says.
+    Args:
+        start: The name of this start of the container.
+        gpus: The driver and the UUIDs of the GPUs; empty for an image that uses none.
+
     """
-    facts = [__version__, start, sys.version, sys.executable]
+    facts = [__version__, start, sys.version, sys.executable, lock_hash(), gpus]
     for name in FRAMEWORKS:
         facts += [name, *_installed(name)]
-    facts += [f"{name}={os.environ.get(name)!r}" for name in VARIABLES]
+    facts += [f"{name}={os.environ.get(name)!r}" for name in (*VARIABLES, *_SWITCHES)]
     return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
@@ -184,8 +231,13 @@ class Store:
             _remove(path)
 
 
-def open_store() -> tuple[Store | None, str]:
-    """Return the place for the verdict, or None and the reason why there is none."""
+def open_store(gpus: str = "") -> tuple[Store | None, str]:
+    """Return the place for the verdict, or None and the reason why there is none.
+
+    Args:
+        gpus: What the verdict depends on besides: see `identity`.
+
+    """
     start = container_start()
     if start is None:
         return None, "/proc does not tell when this container started"
@@ -196,7 +248,7 @@ def open_store() -> tuple[Store | None, str]:
         except OSError as error:
             reasons.append(f"{base}: {error.strerror or error}")
         else:
-            return Store(directory, identity(start)), ""
+            return Store(directory, identity(start, gpus)), ""
     return None, "; ".join(reasons)
 
 

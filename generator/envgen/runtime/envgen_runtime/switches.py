@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 MODES = ("strict", "warn", "off")
+AT_PROBE, AT_START = "probe", "start"
 
 
 class SwitchError(Exception):
@@ -18,12 +19,17 @@ def mode() -> str:
         SwitchError: It is none of MODES. A misspelt "off" must not pass for strict in silence.
 
     """
-    value = os.environ.get("ENVGEN_SELFTEST") or "strict"
-    if value not in MODES:
-        raise SwitchError(
-            f"ENVGEN_SELFTEST={value[:40]!r} means nothing; it can be {', '.join(MODES)}"
-        )
-    return value
+    return _choose("ENVGEN_SELFTEST", MODES)
+
+
+def tested_at() -> str:
+    """Return ENVGEN_SELFTEST_AT: whether the first probe may test, or only the start may.
+
+    Raises:
+        SwitchError: It is neither.
+
+    """
+    return _choose("ENVGEN_SELFTEST_AT", (AT_PROBE, AT_START))
 
 
 def limit_s() -> float:
@@ -33,12 +39,39 @@ def limit_s() -> float:
         SwitchError: It is no number between 1 and 3600.
 
     """
-    value = os.environ.get("ENVGEN_SELFTEST_TIMEOUT") or "120"
+    return _number("ENVGEN_SELFTEST_TIMEOUT", 120, "seconds", 1, 3600)
+
+
+def memory_mib() -> float:
+    """Return ENVGEN_SELFTEST_MEMORY, the MiB that a process of the full test may take.
+
+    Raises:
+        SwitchError: It is no number between 64 and 1048576.
+
+    """
+    return _number("ENVGEN_SELFTEST_MEMORY", 4096, "MiB", 64, 1 << 20)
+
+
+def flipped() -> str:
+    """Return ENVGEN_SELFTEST_FLIP, the workload in which a bit is flipped: a drill for alarms."""
+    return os.environ.get("ENVGEN_SELFTEST_FLIP", "")
+
+
+def _choose(name: str, values: tuple[str, ...]) -> str:
+    """Return what a variable chooses, the first of `values` where it is empty or not set."""
+    value = os.environ.get(name) or values[0]
+    if value not in values:
+        raise SwitchError(f"{name}={value[:40]!r} means nothing; it can be {', '.join(values)}")
+    return value
+
+
+def _number(name: str, otherwise: float, unit: str, least: int, most: int) -> float:
+    value = os.environ.get(name) or str(otherwise)
     try:
-        seconds = float(value)
+        number = float(value)
     except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= 3600:  # false for NaN too
-        named = f"ENVGEN_SELFTEST_TIMEOUT={value[:40]!r}"
-        raise SwitchError(f"{named} means nothing; it is a number of seconds, 1 ... 3600")
-    return seconds
+        number = 0.0
+    if not least <= number <= most:  # true for NaN too
+        named = f"{name}={value[:40]!r}"
+        raise SwitchError(f"{named} means nothing; it is a number of {unit}, {least} ... {most}")
+    return number

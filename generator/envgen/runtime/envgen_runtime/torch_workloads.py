@@ -1,27 +1,97 @@
-"""Workloads for PyTorch. Importing this module imports torch: only a worker process does.
+"""Workloads for PyTorch: what is run on which device. Importing this module imports torch.
 
-Every workload runs on the CPU and on each CUDA device that torch sees, with the same shapes: a
-result may depend on the shape, so a test on other shapes would say nothing.
+Shapes on a GPU are larger than on a CPU: each fills its device for milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import string_at
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
-from envgen_runtime.workload import SEED, NotSupportedError, Piece, Workload
+from envgen_runtime import seeding, torch_ops, torch_training
+from envgen_runtime.torch_ops import piece
+from envgen_runtime.workload import GPU_MEMORY, Piece, Workload
 
-F = torch.nn.functional
 
-_ROOM = 512 << 20  # bytes; the workloads take far less, the libraries' workspaces some tens of MiB
+class Row(NamedTuple):
+    """A workload on every device, or on GPUs only."""
 
-# Operations without a deterministic kernel raise instead of running (with cuBLAS before torch 2.10
-# also the ones that need CUBLAS_WORKSPACE_CONFIG); algorithms are not chosen by a stopwatch.
-torch.use_deterministic_algorithms(mode=True)
-torch.backends.cudnn.benchmark = False
+    name: str
+    run: Callable[[str], Sequence[Piece]]
+    why: str
+    essential: bool = True
+    only_gpu: bool = False
+    forks: bool = False
+
+
+# Types that a CPU may announce and not have come first: a crash costs what was done before it.
+ROWS = (
+    Row("gemm bfloat16", partial(torch_ops.gemm, "bfloat16"), "tensor cores, AMX", essential=False),
+    Row("gemm float16", partial(torch_ops.gemm, "float16"), "tensor cores, AMX", essential=False),
+    Row(
+        "gemm float8",
+        torch_ops.gemm_float8,
+        "tensor cores from 8.9 on",
+        essential=False,
+        only_gpu=True,
+    ),
+    Row("gemm float32", partial(torch_ops.gemm, "float32"), "the order of a split sum"),
+    Row(
+        "gemm TF32",
+        torch_ops.gemm_tf32,
+        "tensor cores, rounded inputs",
+        essential=False,
+        only_gpu=True,
+    ),
+    Row("gemm float64", partial(torch_ops.gemm, "float64"), "the order of a split sum"),
+    Row("conv2d", torch_ops.conv2d, "cuDNN picks among algorithms, some with atomics"),
+    Row("scatter_add", torch_ops.scatter_add, "atomic additions on GPUs", essential=False),
+    Row("index_add", torch_ops.index_add, "atomic additions on GPUs"),
+    Row("gather", torch_ops.gather, "its gradient is a scatter", essential=False),
+    Row("embedding", torch_ops.embedding, "its gradient adds rows of one word"),
+    Row("bincount", torch_ops.bincount, "atomic additions of integers", essential=False),
+    Row("bincount with weights", torch_ops.weighted_bincount, "atomic additions", essential=False),
+    Row("cumsum", torch_ops.cumsum, "a scan over blocks that finish in any order", essential=False),
+    Row("sort", torch_ops.sort, "ties have no order of their own", essential=False),
+    Row("interpolate", torch_ops.interpolate, "its gradient adds up neighbours", essential=False),
+    Row("attention, math", partial(torch_ops.attention, "MATH"), "softmax between products"),
+    Row(
+        "attention, flash",
+        partial(torch_ops.attention, "FLASH"),
+        "gradients by atomics",
+        essential=False,
+    ),
+    Row(
+        "attention, efficient",
+        partial(torch_ops.attention, "EFFICIENT"),
+        "split keys",
+        essential=False,
+    ),
+    Row(
+        "attention, cuDNN",
+        partial(torch_ops.attention, "CUDNN"),
+        "gradients by atomics",
+        essential=False,
+    ),
+    Row("layer norm", torch_ops.layer_norm, "its weight's gradient is a sum over rows"),
+    Row("cross-entropy", torch_ops.cross_entropy, "a mean over rows"),
+    Row("dropout", torch_ops.dropout, "draws on the device"),
+    Row("random", torch_ops.random, "generators, global and own"),
+    Row("training, SGD", partial(torch_training.train, "SGD"), "differences grow over steps"),
+    Row("training, Adam", partial(torch_training.train, "Adam"), "differences grow over steps"),
+    Row("training, compiled", torch_training.train_compiled, "kernels made here", essential=False),
+    Row(
+        "DataLoader", torch_training.load, "order and draws of workers", essential=False, forks=True
+    ),
+)
+
+
+def configure(mode: str) -> None:
+    """Set the mode that `enforce` sets."""
+    seeding.enforce_torch(torch, mode)
 
 
 def version() -> str:
@@ -29,9 +99,8 @@ def version() -> str:
 
 
 def devices() -> Mapping[str, str]:
-    """Name the devices. Called after the work, because asking a GPU for its name starts CUDA."""
     named = {"cpu": str(torch.backends.cpu.get_cpu_capability())}
-    for device in _cuda_devices():
+    for device in cuda_devices():
         properties = torch.cuda.get_device_properties(device)
         # cuBLAS promises equal bits only for an equal number of multiprocessors.
         named[device] = f"{properties.name}, {properties.multi_processor_count} SMs"
@@ -39,23 +108,27 @@ def devices() -> Mapping[str, str]:
 
 
 def workloads() -> Sequence[Workload]:
-    work: dict[str, Callable[[str], Sequence[Piece]]] = {
-        "gemm": _gemm,
-        "bfloat16 gemm": _bfloat16_gemm,
-        "conv2d": _conv2d,
-        "layer norm, cross-entropy": _norm_and_loss,
-        "dropout": _dropout,
-        "index_add": _index_add,
-        "attention": _attention,
-        "embedding": _embedding,
-        "training, SGD": partial(_training, torch.optim.SGD),
-        "training, Adam": partial(_training, torch.optim.Adam),
-    }
-    return [
-        Workload(name, device, partial(_with_room, run, device))
-        for device in ("cpu", *_cuda_devices())
-        for name, run in work.items()
+    gpus = cuda_devices()
+    work = [
+        Workload(
+            row.name,
+            device,
+            partial(_with_room, row.run, device),
+            row.why,
+            essential=row.essential,
+            forks=row.forks,
+        )
+        for device in ("cpu", *gpus)
+        for row in ROWS
+        if device != "cpu" or not row.only_gpu
+        if device == "cpu" or not row.forks
     ]
+    if len(gpus) > 1:
+        run = partial(torch_training.all_reduce, gpus)
+        work.append(
+            Workload("all-reduce", "cuda", run, "NCCL adds in rings and trees", essential=False)
+        )
+    return work
 
 
 def controls() -> Mapping[str, str]:
@@ -64,140 +137,76 @@ def controls() -> Mapping[str, str]:
     Without that, `reproducible here` could mean that nothing ever varies. `no evidence on this
     device` is not a failure: atomics may well arrive in one order on an idle device.
     """
-    return {f"atomics on {device}": _atomics_vary(device) for device in _cuda_devices()}
+    return {f"atomics on {device}": _atomics_vary(device) for device in cuda_devices()}
 
 
-def _cuda_devices() -> Sequence[str]:
+def poison(device: str) -> None:
+    """Fill what the caching allocator keeps with NaN, in blocks of its small and large pools.
+
+    Deterministic mode fills `torch.empty` by itself, always with the same, which would hide reads
+    of what was never written: that ends here.
+    """
+    if hasattr(torch.utils, "deterministic"):  # from torch 2.2 on
+        torch.utils.deterministic.fill_uninitialized_memory = False
+    if device == "cpu":
+        return
+    blocks = [torch.empty(1 << 18, dtype=torch.uint8, device=device) for _ in range(64)]
+    blocks += [torch.empty(GPU_MEMORY // 2, dtype=torch.uint8, device=device)]
+    for block in blocks:
+        block.fill_(0xFF)
+
+
+def companion(device: str) -> Callable[[], object]:
+    """Multiply matrices: with threads of their own on a CPU, in another stream on a GPU."""
+    matrix = torch.ones(1024 if _is_gpu(device) else 128, 128, device=_place(device))
+    if not _is_gpu(device):
+        return lambda: matrix @ matrix.T
+    stream = torch.cuda.Stream(_place(device))
+
+    def multiply() -> None:
+        with torch.cuda.stream(stream):
+            _ = matrix @ matrix.T
+        stream.synchronize()
+
+    return multiply
+
+
+def cuda_devices() -> Sequence[str]:
     if not torch.cuda.is_available():
         return []
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
+def _is_gpu(device: str) -> bool:
+    return device.startswith("cuda")
+
+
+def _place(device: str) -> str:
+    """Return a device for what belongs to all of them, as `cuda` does."""
+    return "cuda:0" if device == "cuda" else device
+
+
 def _with_room(run: Callable[[str], Sequence[Piece]], device: str) -> Sequence[Piece]:
-    """Leave a GPU alone that the program of this container has filled, or soon will."""
+    """Leave a GPU alone that the program of this container has filled, and take little of it."""
     if device != "cpu":
-        free, _ = torch.cuda.mem_get_info(device)
-        if free < _ROOM:
-            raise MemoryError(f"{free >> 20} MiB free on {device}, the test wants {_ROOM >> 20}")
+        free, total = torch.cuda.mem_get_info(device)
+        if free + torch.cuda.memory_reserved(device) < GPU_MEMORY:
+            wanted = GPU_MEMORY >> 20
+            raise MemoryError(f"{free >> 20} MiB free on {device}, the test wants {wanted}")
+        torch.cuda.set_per_process_memory_fraction(min(1.0, GPU_MEMORY / total), device)
     return run(device)
 
 
 def _atomics_vary(device: str) -> str:
-    values = _normal(device, 1_000_000)
+    """Add a million numbers of all sizes to one place, in whatever order the threads come."""
+    values = torch_ops.normal(device, 1_000_000)
     rows = torch.zeros(1_000_000, dtype=torch.int64, device=device)
+    before = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(mode=False)
     try:
         sums = [torch.zeros(1, device=device).index_add_(0, rows, values) for _ in range(8)]
     finally:
-        torch.use_deterministic_algorithms(mode=True)
-    results = {_piece("sum", value).data for value in sums}
+        torch.use_deterministic_algorithms(before, warn_only=warns)
+    results = {piece("sum", value).data for value in sums}
     return "varies, as it should" if len(results) > 1 else "no evidence on this device"
-
-
-def _piece(label: str, tensor: torch.Tensor) -> Piece:
-    """Take a tensor's bytes through ctypes: Tensor.numpy() needs NumPy and knows no bfloat16."""
-    tensor = tensor.detach().cpu().contiguous()
-    data = string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
-    return Piece(label, str(tensor.dtype), tuple(tensor.shape), data)
-
-
-def _pieces(**tensors: torch.Tensor) -> Sequence[Piece]:
-    return [_piece(label, tensor) for label, tensor in tensors.items()]
-
-
-def _normal(device: str, *shape: int) -> torch.Tensor:
-    """Draw on the CPU whatever the device: the inputs are then the same everywhere."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(SEED)).to(device)
-
-
-def _gemm(device: str) -> Sequence[Piece]:
-    left, right = _normal(device, 2, 512, 512)
-    # A long inner dimension is where libraries split the sum.
-    long = _normal(device, 32, 16_384)
-    return _pieces(
-        float32=left @ right,
-        float64=left.double() @ right.double(),
-        split=long @ long.T,
-    )
-
-
-def _bfloat16_gemm(device: str) -> Sequence[Piece]:
-    # By itself: on virtual machines that announce AMX and do not have it, this is SIGILL.
-    left, right = _normal(device, 2, 512, 512).bfloat16()
-    return _pieces(product=left @ right)
-
-
-def _conv2d(device: str) -> Sequence[Piece]:
-    images = _normal(device, 8, 16, 32, 32).requires_grad_()
-    kernel = _normal(device, 32, 16, 3, 3).requires_grad_()
-    output = F.conv2d(images, kernel, padding=1, stride=2)
-    output.square().mean().backward()
-    return _pieces(output=output, images=images.grad, kernel=kernel.grad)
-
-
-def _norm_and_loss(device: str) -> Sequence[Piece]:
-    inputs = _normal(device, 256, 128).requires_grad_()
-    weight = _normal(device, 128).requires_grad_()
-    targets = torch.arange(256, device=device) % 128
-    loss = F.cross_entropy(F.layer_norm(inputs, (128,), weight), targets)
-    loss.backward()
-    return _pieces(loss=loss, inputs=inputs.grad, weight=weight.grad)
-
-
-def _dropout(device: str) -> Sequence[Piece]:
-    torch.manual_seed(SEED)
-    inputs = _normal(device, 256, 256).requires_grad_()
-    output = F.dropout(inputs, p=0.3)
-    output.square().sum().backward()
-    return _pieces(output=output, inputs=inputs.grad)
-
-
-def _index_add(device: str) -> Sequence[Piece]:
-    # Thousands of additions per row: atomics in another order would show.
-    values = _normal(device, 50_000, 4)
-    rows = (torch.arange(50_000) * 7919 % 16).to(device)
-    added = torch.zeros(16, 4, device=device).index_add_(0, rows, values)
-    return _pieces(added=added)
-
-
-def _attention(device: str) -> Sequence[Piece]:
-    if not hasattr(F, "scaled_dot_product_attention"):
-        raise NotSupportedError("torch before 2.0 has no scaled_dot_product_attention")
-    query = _normal(device, 2, 4, 128, 32).requires_grad_()
-    output = F.scaled_dot_product_attention(query, query * 0.5, query + 0.1, is_causal=True)
-    output.square().mean().backward()
-    return _pieces(output=output, query=query.grad)
-
-
-def _embedding(device: str) -> Sequence[Piece]:
-    table = _normal(device, 100, 32).requires_grad_()
-    words = (torch.arange(5000) * 7919 % 100).to(device)
-    F.embedding(words, table).tanh().sum().backward()
-    return _pieces(table=table.grad)
-
-
-def _training(optimizer: Callable[..., torch.optim.Optimizer], device: str) -> Sequence[Piece]:
-    torch.manual_seed(SEED)
-    model = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 8, 3, padding=1),
-        torch.nn.BatchNorm2d(8),
-        torch.nn.ReLU(),
-        torch.nn.MaxPool2d(2),
-        torch.nn.Flatten(),
-        torch.nn.Linear(8 * 8 * 8, 10),
-    ).to(device)
-    images = _normal(device, 32, 1, 16, 16)
-    targets = torch.arange(32, device=device) % 10
-    step = optimizer(model.parameters(), lr=0.01)
-    losses = []
-    for _ in range(3):
-        step.zero_grad()
-        loss = F.cross_entropy(model(images), targets)
-        loss.backward()
-        step.step()
-        losses.append(loss.detach())
-    return _pieces(losses=torch.stack(losses), **_state(model))
-
-
-def _state(model: torch.nn.Module) -> Mapping[str, torch.Tensor]:
-    return {name.replace(".", "_"): value for name, value in model.state_dict().items()}

@@ -13,6 +13,16 @@ NOT_REPRODUCIBLE = "not reproducible"
 NOT_SUPPORTED = "not supported"
 BUSY = "busy"
 FAILED = "failed"
+CRASHED = "crashed"
+
+HERE = ("first", "again")
+"""The conditions under which one process runs everything: as it comes, and once more."""
+
+FRESH = ("poisoned", "disturbed")
+"""Those of a fresh process: in memory that holds rubbish, and beside other work."""
+
+GPU_MEMORY = 1 << 30
+"""Bytes of a GPU's memory that a worker may take, the driver's own context apart."""
 
 
 class Piece(NamedTuple):
@@ -25,11 +35,25 @@ class Piece(NamedTuple):
 
 
 class Workload(NamedTuple):
-    """Seeded work; `run` must give the same pieces whenever it is called."""
+    """Seeded work; `run` must give the same pieces whenever it is called.
+
+    Attributes:
+        name: What it does, the same in every release of a framework.
+        device: `cpu`, or a GPU as the framework names it.
+        run: Does it.
+        why: What can vary in it, or what depends on it.
+        essential: Nearly every program needs it, so that a crash of it condemns the image. A crash
+            of other work is reported, and is the business of those who use it.
+        forks: It starts processes; nothing else may run beside it then.
+
+    """
 
     name: str
     device: str
     run: Callable[[], Sequence[Piece]]
+    why: str = ""
+    essential: bool = True
+    forks: bool = False
 
     @property
     def label(self) -> str:

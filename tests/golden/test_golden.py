@@ -56,7 +56,7 @@ def update(case: Path, project: Project, inputs: set[str]) -> None:
 
 
 def _is_locked(path: str) -> bool:
-    own = (".lock", "/conda-lock.yml", "/conda.toml")
+    own = (".lock", "/conda-lock.yml", "/conda.toml", "/build.txt")
     return path.endswith(own) or "/pylock." in path
 
 

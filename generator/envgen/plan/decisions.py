@@ -1,15 +1,35 @@
 """What `explain` tells: every choice of a plan with its reason."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from envgen.errors import LockError
-from envgen.lock.model import LOCK_FILE, Lock, LockedBase, LockedImage, LockedLayer
-from envgen.lock.request import image_folder, image_platforms
+from envgen.lock.model import (
+    APT_FILE,
+    BUILD_FILE,
+    LOCK_FILE,
+    Lock,
+    LockedApt,
+    LockedBase,
+    LockedImage,
+    LockedLayer,
+)
+from envgen.lock.request import image_folder, image_platforms, make_request
 from envgen.plan.base import choose_base
-from envgen.plan.determinism import explain_determinism
+from envgen.plan.determinism import TESTED, explain_determinism
+from envgen.plan.health import explain_health
 from envgen.plan.model import Decision
+from envgen.plan.size import explain_size
 from envgen.spec.model import Image, Spec
 
+_LAYERS: Final = {
+    "conda": "what conda installs",
+    "cuda-packages": "CUDA libraries, which change with the framework's CUDA",
+    "framework": "the framework and what is pinned to it",
+    "heavy": "large packages, which a small change should not move",
+    "packages": "the packages that no other layer has",
+    "git": "what comes from repositories: no hash, but each commit is named by its content",
+}
 _ORIGINS: Final = {
     "registry": "its registry gave it when the image was locked",
     "the spec": "the spec names it",
@@ -25,7 +45,9 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
     origin = _ORIGINS.get(
         base.origin, f"no registry answered; recorded in envgen's table ({base.origin})"
     )
-    tested = ", ".join(f"{key} {value}" for key, value in sorted(locked.frameworks.items()))
+    tested = ", ".join(
+        f"{key} {value}" for key, value in sorted(locked.frameworks.items()) if key in TESTED
+    )
     return (
         Decision(about="base", choice=choice.image, reason=choice.reason),
         Decision(about="digest", choice=base.digest, reason=origin),
@@ -48,12 +70,18 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
             Decision(
                 about=f"layer {layer.name}",
                 choice=describe_layer(layer),
-                reason=f"installed from {image_folder(name)}/{layer.file} alone"
+                reason=f"{_LAYERS[layer.name]}; installed from {image_folder(name)}/{layer.file} "
+                "alone"
                 + (", by py-rattler: no conda is in the image" if layer.kind == "conda" else ""),
             )
             for layer in locked.layers
         ),
-        *_explain_cuda(spec, name, locked),
+        *_explain_apt(name, locked),
+        *_explain_own(name, locked),
+        *_explain_indexes(spec, name),
+        *_explain_hashes(locked),
+        *explain_size(spec, name, locked),
+        *_explain_cuda(spec, name, locked, base),
         Decision(
             about="user",
             choice="10001:10001",
@@ -67,6 +95,7 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
             else f"seeded work with {tested or 'the standard library'} must give the same bits; "
             "it runs as the health check",
         ),
+        *(explain_health(image, locked) if determinism != "off" else ()),
         *(explain_determinism(image, locked) if determinism == "strict" else ()),
     )
 
@@ -79,12 +108,79 @@ def _explain_python(image: Image, *, official: bool) -> str:
     return "the base must have it"
 
 
-def _explain_cuda(spec: Spec, name: str, locked: LockedImage) -> tuple[Decision, ...]:
-    if spec.images[name].gpu is not None:
-        from envgen.plan.gpu import explain_gpu  # noqa: PLC0415 - reads the CUDA tables
+def _explain_apt(name: str, locked: LockedImage) -> tuple[Decision, ...]:
+    """Return which OS packages there are, whose state of the archives they are, who signed it."""
+    if (apt := locked.apt) is None:
+        return ()
+    unsigned = [suite.suite for suite in apt.suites if not suite.key]
+    signed = f"of {', '.join(unsigned)} nobody checked the signature" if unsigned else "signed"
+    reason = (
+        f"the archives as they were at {apt.moment} ({signed}); installed from "
+        f"{image_folder(name)}/{APT_FILE} alone, beside what the base has"
+    )
+    return (Decision(about="layer apt", choice=describe_apt(apt), reason=reason),)
+
+
+def _explain_own(name: str, locked: LockedImage) -> tuple[Decision, ...]:
+    """Return how the project's own packages get into the image."""
+    return tuple(
+        Decision(
+            about=f"package {package.name}",
+            choice=package.folder,
+            reason="the project's own: the build makes a wheel of it with what "
+            f"{image_folder(name)}/{BUILD_FILE} pins; what it depends on is locked with the rest",
+        )
+        for package in locked.own
+    )
+
+
+def _explain_indexes(spec: Spec, name: str) -> tuple[Decision, ...]:
+    """Return where packages come from that do not come from the default index."""
+    exclude_newer = spec.network.exclude_newer is not None
+    return tuple(
+        Decision(
+            about=f"index {index.name}",
+            choice=index.url,
+            reason=f"{' and '.join(index.packages)} come from there and from nowhere else"
+            + (
+                "; exclude-newer passes over them, since the index does not say when files were "
+                "uploaded"
+                if exclude_newer and not index.upload_times
+                else ""
+            ),
+        )
+        for index in make_request(spec, name).indexes
+    )
+
+
+def _explain_hashes(locked: LockedImage) -> tuple[Decision, ...]:
+    return tuple(
+        Decision(
+            about=f"hash of {file}",
+            choice="computed",
+            reason="its index publishes none, so envgen fetched the file when it was locked; "
+            "builds verify it like any other",
+        )
+        for file in locked.hashed
+    )
+
+
+def _explain_cuda(
+    spec: Spec, name: str, locked: LockedImage, base: LockedBase
+) -> tuple[Decision, ...]:
+    if (gpu := spec.images[name].gpu) is not None:
+        # Both read the CUDA tables.
+        from envgen.plan.gpu import explain_gpu  # noqa: PLC0415
+        from envgen.plan.system_cuda import (  # noqa: PLC0415
+            explain_compat,
+            explain_system_cuda,
+            hides_compat,
+        )
 
         return (
-            *explain_gpu(name, locked, image_platforms(spec, name)[0]),
+            *explain_system_cuda(spec, name, locked),
+            *((explain_compat(),) if hides_compat(gpu.targets, base) else ()),
+            *explain_gpu(name, locked, image_platforms(spec, name)),
             _explain_start(spec, spec.images[name]),
         )
     if not locked.gpu_code:
@@ -109,13 +205,33 @@ def _explain_start(spec: Spec, image: Image) -> Decision:
 def describe_layer(layer: LockedLayer) -> str:
     """Return how many packages a layer has and what they weigh on the wire, in words."""
     count = f"{layer.packages} package{'' if layer.packages == 1 else 's'}"
+    if layer.kind == "git":
+        return f"{count} from git"
     if layer.unknown_sizes:
         return count
-    sizes = [
-        f"{size / 1e6:.1f} MB" + (f" on {platform}" if len(layer.download_bytes) > 1 else "")
-        for platform, size in layer.download_bytes.items()
-    ]
-    return f"{count}, {' and '.join(sizes)} to download" if sizes else count
+    sizes = _list_sizes(layer.download_bytes)
+    unpacked = _list_sizes(layer.unpacked_bytes)
+    return (
+        count
+        + (f", {sizes} to download" if sizes else "")
+        + (f", {unpacked} unpacked" if unpacked else "")
+    )
+
+
+def describe_apt(apt: LockedApt) -> str:
+    """Return what is asked for of the distribution, how much that is and weighs, in words."""
+    count = f"{apt.packages} package{'' if apt.packages == 1 else 's'}"
+    return (
+        f"{', '.join(apt.names)} of the distribution, {count}, "
+        f"{_list_sizes(apt.download_bytes)} to download, {_list_sizes(apt.unpacked_bytes)} unpacked"
+    )
+
+
+def _list_sizes(sizes: Mapping[str, int]) -> str:
+    return " and ".join(
+        f"{size / 1e6:.1f} MB" + (f" on {platform}" if len(sizes) > 1 else "")
+        for platform, size in sizes.items()
+    )
 
 
 def locked_base(lock: Lock, name: str) -> LockedBase:

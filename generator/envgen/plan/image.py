@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
-from envgen.lock.model import Lock, LockedImage, LockedLayer, LockedTool
+from envgen.lock.limits import parse_size
+from envgen.lock.model import APT_FILE, BUILD_FILE, Lock, LockedImage, LockedLayer, LockedTool
 from envgen.lock.request import image_platforms, make_request
 from envgen.plan.base import official_python
 from envgen.plan.decisions import (
+    describe_apt,
     describe_layer,
     explain_image,
     image_determinism,
@@ -14,14 +16,32 @@ from envgen.plan.decisions import (
     not_locked,
 )
 from envgen.plan.determinism import plan_determinism
-from envgen.plan.model import Base, CondaLayer, HealthCheck, ImagePlan, Layer, Plan
+from envgen.plan.health import plan_health, plan_limit, tests_at_start
+from envgen.plan.model import (
+    AptLayer,
+    Base,
+    CondaLayer,
+    Decision,
+    HealthCheck,
+    ImagePlan,
+    Layer,
+    OwnPackages,
+    Plan,
+    SystemCuda,
+)
+from envgen.plan.size import plan_trim, require_size
+from envgen.plan.targets.model import Targets
+from envgen.published import EMPTY as NOTHING_PUBLISHED
+from envgen.published import Published
 from envgen.spec.model import Image, Spec
 
 RUNTIME_FOLDER: Final = "/opt/envgen"
 VENV: Final = "/opt/venv"
 
 
-def make_plan(spec: Spec, lock: Lock, *, spec_file: str) -> Plan:
+def make_plan(
+    spec: Spec, lock: Lock, *, spec_file: str, published: Published = NOTHING_PUBLISHED
+) -> Plan:
     """Return every decision for every image that the lock holds, in the spec's order.
 
     Raises:
@@ -33,7 +53,7 @@ def make_plan(spec: Spec, lock: Lock, *, spec_file: str) -> Plan:
         epoch=spec.epoch,
         spec_file=spec_file,
         images=tuple(
-            _plan_image(spec, lock, name, lock.images[name], spec_file)
+            _plan_image(spec, lock, name, lock.images[name], spec_file, published)
             for name in spec.images
             if name in lock.images
         ),
@@ -41,18 +61,20 @@ def make_plan(spec: Spec, lock: Lock, *, spec_file: str) -> Plan:
 
 
 def _plan_image(
-    spec: Spec, lock: Lock, name: str, locked: LockedImage, spec_file: str
+    spec: Spec, lock: Lock, name: str, locked: LockedImage, spec_file: str, published: Published
 ) -> ImagePlan:
     image = spec.images[name]
     if image.gpu is not None:
         from envgen.plan.gpu import require_served  # noqa: PLC0415 - reads the CUDA tables
 
         require_served(spec, name, locked, spec_file=spec_file)
+    require_size(spec, name, locked, spec_file=spec_file)
     base = _pinned(spec, lock, locked.base)
     builder = _pinned(spec, lock, official_python(spec))
     request = make_request(spec, name)
     uv = _tool(lock, "uv", request.platforms)
-    health = _plan_health(spec, image)
+    health = _plan_health(spec, image, locked)
+    targets, reasons = _plan_targets(spec, name, locked, published)
     return ImagePlan(
         name=name,
         folder=request.folder,
@@ -63,10 +85,21 @@ def _plan_image(
         uv_version=uv.version,
         uv_requirement=_write_requirement(uv, request.platforms),
         build_options=_plan_build_options(image, request.index),
+        max_bytes=parse_size(image.max_size) if image.max_size else 0,
+        dropped=plan_trim(image),
+        isolated=spec.network.isolate_builds,
+        system_cuda=_plan_system_cuda(spec, lock, name, locked),
+        hides_compat=_hides_compat(lock, image, locked),
+        apt=_plan_apt(request.folder, locked),
         conda=_plan_conda(lock, request.folder, locked, request.platforms),
         layers=tuple(
             _plan_layer(request.folder, layer) for layer in locked.layers if layer.kind == "pylock"
         ),
+        git=next(
+            (_plan_layer(request.folder, layer) for layer in locked.layers if layer.kind == "git"),
+            None,
+        ),
+        own=_plan_own(request.folder, locked),
         copies=tuple(path.rstrip("/") for path in image.copy_),
         workdir=image.workdir,
         entrypoint=_plan_entrypoint(image, base),
@@ -75,11 +108,17 @@ def _plan_image(
         ports=() if image.port is None else (image.port,),
         env=_plan_env(spec, name, locked),
         labels=_plan_labels(spec, name, base, locked),
+        lock_sha256=locked.lock_sha256,
+        frameworks=tuple(sorted(locked.frameworks.items())),
         health=health,
         certificates=spec.network.ca_certificates is not None,
         index=request.index,
+        indexes=tuple(index for index in request.indexes if index.declared in spec.network.indexes),
         trusted_host=_trusted_host(request.index),
-        decisions=explain_image(spec, lock, name, locked),
+        targets=targets,
+        writable=_plan_writable(targets),
+        root="sagemaker" in image.targets,
+        decisions=(*explain_image(spec, lock, name, locked), *reasons),
     )
 
 
@@ -98,6 +137,30 @@ def _write_requirement(tool: LockedTool, platforms: Iterable[str]) -> str:
     )
 
 
+def _plan_system_cuda(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> SystemCuda | None:
+    if locked.system_cuda is None:
+        return None
+    from envgen.plan.system_cuda import require_glibc  # noqa: PLC0415 - reads the CUDA tables
+
+    require_glibc(spec, name, locked)
+    loaders = [link.replace("==", " ") for link in locked.links] or ["the spec asks for them"]
+    return SystemCuda(source=_pinned(spec, lock, locked.system_cuda.image), note=", ".join(loaders))
+
+
+def _hides_compat(lock: Lock, image: Image, locked: LockedImage) -> bool:
+    if image.gpu is None or not image.gpu.targets:
+        return False
+    from envgen.plan.system_cuda import hides_compat  # noqa: PLC0415 - reads the CUDA tables
+
+    return hides_compat(image.gpu.targets, locked_base(lock, locked.base))
+
+
+def _plan_apt(folder: str, locked: LockedImage) -> AptLayer | None:
+    if locked.apt is None or not locked.apt.packages:
+        return None
+    return AptLayer(file=f"{folder}/{APT_FILE}", note=describe_apt(locked.apt))
+
+
 def _plan_conda(
     lock: Lock, folder: str, locked: LockedImage, platforms: Iterable[str]
 ) -> CondaLayer | None:
@@ -110,6 +173,27 @@ def _plan_conda(
         note=describe_layer(layer),
         rattler_version=rattler.version,
         rattler_requirement=_write_requirement(rattler, platforms),
+    )
+
+
+_SCRATCH: Final = (".venv", "build", "dist")
+"""What builds and tools leave in the folder of a package."""
+
+
+def _plan_own(folder: str, locked: LockedImage) -> OwnPackages | None:
+    if not locked.own:
+        return None
+    return OwnPackages(
+        names=tuple(package.name for package in locked.own),
+        folders=tuple(package.folder for package in locked.own),
+        files=tuple(dict.fromkeys(file for package in locked.own for file in package.files)),
+        scratch=tuple(
+            f"{package.folder}/{name}"
+            for package in locked.own
+            for name in _SCRATCH
+            if package.folder != "."
+        ),
+        build_file=f"{folder}/{BUILD_FILE}",
     )
 
 
@@ -146,23 +230,42 @@ def _plan_build_options(image: Image, index: str) -> tuple[str, ...]:
     return (f"--default-index={index}",) if index else ()
 
 
-def _plan_health(spec: Spec, image: Image) -> tuple[HealthCheck, ...]:
+def _plan_health(spec: Spec, image: Image, locked: LockedImage) -> tuple[HealthCheck, ...]:
     if image_determinism(spec, image) == "off":
         return ()
     listening = () if image.port is None else ("--port", str(image.port))
     command = (f"{VENV}/bin/python", f"{RUNTIME_FOLDER}/envgen_runtime", "probe", *listening)
-    return (
-        HealthCheck(command=command, interval_s=10, timeout_s=30, start_period_s=130, retries=3),
-    )
+    return plan_health(image, locked, command)
+
+
+def _plan_targets(
+    spec: Spec, name: str, locked: LockedImage, published: Published
+) -> tuple[Targets | None, tuple[Decision, ...]]:
+    if not spec.images[name].targets:
+        return None, ()
+    # Reads the CUDA tables.
+    from envgen.plan.targets.deployments import explain_targets, plan_targets  # noqa: PLC0415
+
+    targets = plan_targets(spec, name, locked, published)
+    return targets, explain_targets(targets, locked, published.images.get(name))
+
+
+def _plan_writable(targets: Targets | None) -> tuple[str, ...]:
+    """Return the folders of volumes: one that Docker makes has the owner that its place has."""
+    runs = targets.deployments if targets else ()
+    paths = (volume.path for run in runs for volume in run.volumes if not volume.read_only)
+    return tuple(sorted(set(paths)))
 
 
 def _plan_entrypoint(image: Image, base: Base) -> tuple[str, ...]:
-    """Return what runs before the command of an image that is meant for a GPU.
+    """Return what runs before the command of an image that is meant for a GPU, or tests at start.
 
     An entrypoint takes the command of the base image away (Dockerfile reference, "Understand how
     CMD and ENTRYPOINT interact"), so one that is kept keeps its own.
     """
-    if image.gpu is None or not (base.official_python or image.command):
+    if image.gpu is None and not tests_at_start(image):
+        return ()
+    if not (base.official_python or image.command):
         return ()
     # -I -S: no variable and no .pth file of a package can get into the way of a start.
     return (f"{VENV}/bin/python", "-I", "-S", f"{RUNTIME_FOLDER}/envgen_runtime/start.py")
@@ -186,9 +289,10 @@ def _plan_env(spec: Spec, name: str, locked: LockedImage) -> tuple[tuple[str, st
     if image.gpu is not None:
         from envgen.plan.gpu import plan_gpu_environment  # noqa: PLC0415 - reads the CUDA tables
 
-        own |= plan_gpu_environment(name, locked, image_platforms(spec, name)[0])
+        own |= plan_gpu_environment(name, locked, image_platforms(spec, name))
     if image_determinism(spec, image) != "off":
         own |= {"ENVGEN_SELFTEST": image_determinism(spec, image), "PYTHONPATH": RUNTIME_FOLDER}
+        own |= plan_limit(image, locked)
     if image_determinism(spec, image) == "strict":
         own |= plan_determinism(image, locked)
     given = dict(image.env)

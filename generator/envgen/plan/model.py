@@ -2,6 +2,9 @@
 
 import msgspec
 
+from envgen.lockers.indexes import PackageIndex
+from envgen.plan.targets.model import Targets
+
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was decided, and why.
@@ -50,6 +53,51 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
+class OwnPackages(msgspec.Struct, frozen=True, kw_only=True):
+    """The project's own packages, built to wheels in a stage and installed in a layer.
+
+    Attributes:
+        names: What is installed.
+        folders: Where each one's pyproject.toml is, relative to the spec.
+        files: What of the project enters the build for them.
+        scratch: What a build on somebody's machine may have left among them.
+        build_file: What pins the tools of their build, relative to the spec.
+
+    """
+
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    scratch: tuple[str, ...]
+    build_file: str
+
+
+class SystemCuda(msgspec.Struct, frozen=True, kw_only=True):
+    """CUDA libraries that no package brings, in a layer of their own.
+
+    Attributes:
+        source: The image of nvidia/cuda that they are taken from.
+        note: Who loads them, in words.
+
+    """
+
+    source: Base
+    note: str
+
+
+class AptLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """OS packages, in a layer of their own.
+
+    Attributes:
+        file: The file that pins them, relative to the spec.
+        note: What is asked for, how many packages that makes and how much to download, in words.
+
+    """
+
+    file: str
+    note: str
+
+
 class CondaLayer(msgspec.Struct, frozen=True, kw_only=True):
     """Conda packages, the image's Python among them, below the layers from PyPI.
 
@@ -90,8 +138,16 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
         uv_version: The uv that installs the layers.
         uv_requirement: That uv with its hashes, as pip reads it.
         build_options: What uv is told about source archives.
+        max_bytes: What it may weigh unpacked; 0 for anything.
+        dropped: Patterns of files that layers leave out.
+        isolated: Whether steps that download nothing run without network.
+        system_cuda: CUDA libraries out of another image; None where nothing needs them.
+        hides_compat: Whether the base's cuda-compat is kept from the container toolkit.
+        apt: OS packages; None without.
         conda: Conda packages; None where the base brings the Python.
         layers: Package layers from PyPI, the one that changes least first.
+        git: Packages from commits of git; None without.
+        own: The project's own packages; None without.
         copies: What comes from the project.
         workdir: Where it lands.
         entrypoint: What compares driver and GPU, and then runs the command; empty keeps the base
@@ -101,10 +157,16 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
         ports: That the application listens on.
         env: Variables of the image, in the order in which they are written.
         labels: OCI labels, sorted.
+        lock_sha256: Of the image's lock, as the self-test names it.
+        frameworks: What the self-test has to find, by name, with versions.
         health: The health check; none where the self-test is off.
         certificates: Whether builds get the network's CA bundle.
         index: The package index of builds, whose login they may get; empty for PyPI.
+        indexes: Further indexes that the spec declares, whose logins they may get as well.
         trusted_host: Its host where it is reached without TLS; else empty.
+        targets: What manifests say; None without any.
+        writable: Folders that volumes are mounted on, which the user may write.
+        root: Whether the image leaves the user to whoever starts it.
         decisions: All of the above that was a choice.
 
     """
@@ -118,8 +180,16 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     uv_version: str
     uv_requirement: str
     build_options: tuple[str, ...]
+    max_bytes: int
+    dropped: tuple[str, ...]
+    isolated: bool
+    system_cuda: SystemCuda | None
+    hides_compat: bool
+    apt: AptLayer | None
     conda: CondaLayer | None
     layers: tuple[Layer, ...]
+    git: Layer | None
+    own: OwnPackages | None
     copies: tuple[str, ...]
     workdir: str
     entrypoint: tuple[str, ...]
@@ -128,16 +198,27 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[int, ...]
     env: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
+    lock_sha256: str
+    frameworks: tuple[tuple[str, str], ...]
     health: tuple[HealthCheck, ...]
     certificates: bool
     index: str
+    indexes: tuple[PackageIndex, ...]
     trusted_host: str
+    targets: Targets | None
+    writable: tuple[str, ...]
+    root: bool
     decisions: tuple[Decision, ...]
+
+    @property
+    def has_logins(self) -> bool:
+        """Whether a build may need a login to fetch packages."""
+        return bool(self.index or self.indexes)
 
     @property
     def has_runtime(self) -> bool:
         """Whether the image holds envgen's own files: for its start, or as its health check."""
-        return bool(self.health or self.entrypoint)
+        return bool(self.health or self.entrypoint or self.root)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,29 @@ def read(root: Path, path: str) -> bytes | None:
         raise _storage_error(path, "cannot be read", error) from error
 
 
+def list_folders(root: Path, path: str) -> tuple[str, ...]:
+    """Return the names of the folders in a folder, sorted; none where there is no such folder."""
+    try:
+        with os.scandir(root / path) as found:
+            return tuple(
+                sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+            )
+    except OSError:
+        return ()
+
+
+def list_files(root: Path, path: str) -> Iterator[str]:
+    """Yield the paths of all files below a folder, relative to `root`; links are not followed."""
+    with os.scandir(root / path) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        inner = f"{path}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from list_files(root, inner)
+        elif entry.is_file(follow_symlinks=False):
+            yield inner
+
+
 def compare(files: Iterable[RenderedFile], root: Path) -> tuple[Difference, ...]:
     """Return the files that differ from what is on disk. Line endings do not count.
 
@@ -87,7 +110,7 @@ def refuse_edited(differences: Iterable[Difference]) -> None:
         raise EditedError(*problems)
 
 
-def write(files: Iterable[RenderedFile], root: Path) -> None:
+def write(files: Iterable[RenderedFile], root: Path, *, remove: Iterable[str] = ()) -> None:
     """Write files so that after an error or Ctrl-C all are the old ones, else all the new ones.
 
     Every file is first written beside its place and flushed to the disk; then all are moved into
@@ -97,10 +120,16 @@ def write(files: Iterable[RenderedFile], root: Path) -> None:
 
     A symbolic link is replaced, not followed: it may lead out of the project.
 
+    Args:
+        files: What is written.
+        root: The folder that paths are relative to.
+        remove: Paths of files that are removed, with the folders that are empty then.
+
     Raises:
         StorageError: A folder cannot be made or a file cannot be written.
 
     """
+    remove = tuple(remove)
     with contextlib.ExitStack() as staging:
         moves = [_stage(file, root, staging) for file in files]
         # On the way out the last comes first: files are put back before the old ones are forgotten.
@@ -111,9 +140,13 @@ def write(files: Iterable[RenderedFile], root: Path) -> None:
         ):
             for move in moves:
                 _move(move, undo, aside)
+            for path in remove:
+                _take_away(path, root, undo, aside)
             if not came:
                 undo.pop_all()
                 staging.pop_all()
+    for folder in {Path(path).parent for path in remove}:
+        _remove_empty_folders(folder, root)
 
 
 class _Move(NamedTuple):
@@ -172,6 +205,28 @@ def _move(move: _Move, undo: contextlib.ExitStack, aside: contextlib.ExitStack) 
         undo.callback(old.replace, move.target)
     else:
         undo.callback(move.target.unlink, missing_ok=True)
+
+
+def _take_away(
+    path: str, root: Path, undo: contextlib.ExitStack, aside: contextlib.ExitStack
+) -> None:
+    """Remove a file; `undo` puts it back, `aside` forgets it."""
+    target = root / path
+    old = _beside(target)
+    aside.callback(_remove, old)
+    try:
+        if _keep(target, old):
+            target.unlink()
+            undo.callback(old.replace, target)
+    except OSError as error:
+        raise _storage_error(path, "cannot be removed", error) from error
+
+
+def _remove_empty_folders(folder: Path, root: Path) -> None:
+    """Remove a folder below `root` and those above it, as far as nothing is in them."""
+    while folder != Path():
+        _remove_if_empty(root / folder)
+        folder = folder.parent
 
 
 def _keep(target: Path, old: Path) -> bool:

@@ -15,6 +15,8 @@ from envgen.lockers import load_locker
 from envgen.output import hold, read
 from envgen.plan.image import make_plan
 from envgen.plan.model import Plan
+from envgen.published import EMPTY as NOTHING_PUBLISHED
+from envgen.published import PUBLISHED_FILE, Published, read_published
 from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, load_spec
 from envgen.spec.suggest import suggest
@@ -164,9 +166,20 @@ def lock_project(
     )
 
 
+def read_project_published(project: Project) -> Published:
+    """Return what was published of a project, which is nothing at first."""
+    content = project.read(PUBLISHED_FILE)
+    return NOTHING_PUBLISHED if content is None else read_published(content)
+
+
 def plan_project(project: Project) -> Plan:
     """Return the plan of the images in question."""
-    plan = make_plan(project.loaded.spec, project.lock, spec_file=project.loaded.file)
+    plan = make_plan(
+        project.loaded.spec,
+        project.lock,
+        spec_file=project.loaded.file,
+        published=read_project_published(project),
+    )
     chosen = tuple(image for image in plan.images if image.name in project.images)
     return msgspec.structs.replace(plan, images=chosen)
 

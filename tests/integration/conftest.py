@@ -18,6 +18,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 import pytest
 import uv
@@ -145,27 +146,43 @@ class Server:
         self._thread.join()
         self._server.server_close()
 
-    def add_file(self, filename: str, content: bytes) -> None:
-        """Offer a package's file as PEP 503 says."""
+    def add_file(
+        self, filename: str, content: bytes, *, index: str = "simple", hashed: bool = True
+    ) -> None:
+        """Offer a package's file as PEP 503 says, which lets an index give no hash."""
         name = filename.partition("-")[0].replace("_", "-").lower()
-        page = f"/simple/{name}/"
-        digest = hashlib.sha256(content).hexdigest()
-        link = f'<a href="/files/{filename}#sha256={digest}">{filename}</a>\n'
+        page, path = f"/{index}/{name}/", f"/files/{quote(filename)}"
+        fragment = f"#sha256={hashlib.sha256(content).hexdigest()}" if hashed else ""
+        link = f'<a href="{path}{fragment}">{filename}</a>\n'
         self.pages[page] = self.pages.get(page, b"<!DOCTYPE html>\n") + link.encode()
-        self.pages[f"/files/{filename}"] = content
+        self.pages[path] = content
 
-    def add_wheel(self, name: str, version: str, *requirements: str) -> None:
-        """Offer a wheel that holds nothing but its metadata."""
+    def add_wheel(
+        self,
+        name: str,
+        version: str,
+        *requirements: str,
+        tag: str = "py3-none-any",
+        index: str = "simple",
+        hashed: bool = True,
+    ) -> None:
+        """Offer a wheel of a module that knows its version."""
         info = f"{name}-{version}.dist-info"
         metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
         metadata += [f"Requires-Dist: {requirement}\n" for requirement in requirements]
-        wheel = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        files = {
+            f"{name}.py": f"VERSION = {version!r}\n",
+            f"{info}/METADATA": "".join(metadata),
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        }
+        files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
-            archive.writestr(f"{info}/METADATA", "".join(metadata))
-            archive.writestr(f"{info}/WHEEL", wheel)
-            archive.writestr(f"{info}/RECORD", "")
-        self.add_file(f"{name}-{version}-py3-none-any.whl", content.getvalue())
+            for path, text in files.items():
+                # ZipInfo's own time is 1980-01-01; a name alone would get the clock's.
+                archive.writestr(zipfile.ZipInfo(path), text)
+        filename = f"{name}-{version}-{tag}.whl"
+        self.add_file(filename, content.getvalue(), index=index, hashed=hashed)
 
     def add_base(self, repository: str, tag: str) -> str:
         """Offer a base image as a registry does, and return its digest."""
@@ -191,7 +208,7 @@ class Server:
 def _media_type(path: str) -> str:
     if path.startswith("/v2/"):
         return "application/vnd.oci.image.index.v1+json"
-    return "text/html" if path.startswith("/simple/") else "application/octet-stream"
+    return "text/html" if path.endswith("/") else "application/octet-stream"
 
 
 def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
@@ -226,6 +243,16 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     """Return what starts servers; they end with the test."""
+    yield from _start_servers()
+
+
+@pytest.fixture(scope="module")
+def start_server() -> Iterator[Callable[..., Server]]:
+    """Return what starts servers; they end with the module's tests."""
+    yield from _start_servers()
+
+
+def _start_servers() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(address: str = "127.0.0.1", *, login: str = "") -> Server:

@@ -160,6 +160,15 @@ def test_every_platform_has_its_own_archive_with_hash_and_size(channel: Channel)
         assert artifact.size == len(content)
 
 
+@pytest.mark.parametrize(
+    "spec", ["numpy==2.1.0", "numpy 2.1.0", "numpy=2.1", "numpy=2.1.0=py312_0", "numpy >=2,<2.2"]
+)
+def test_version_is_asked_for_in_every_spelling(channel: Channel, spec: str) -> None:
+    channel.add(Package("numpy", "2.2.0", "py312_0", depends=PYTHON))
+
+    assert find(lock(make_request(channel, spec)), "numpy").version == "2.1.0"
+
+
 def test_cuda_chooses_the_build_with_cuda(channel: Channel) -> None:
     with_cuda = find(lock(make_request(channel, "pytorch", cuda="12.8")), "torch")
     without = find(lock(make_request(channel, "pytorch")), "torch")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+import uv
 
 from envgen.errors import EnvgenError, LockError, NetworkError
 from envgen.lockers import LockRequest, LockResult, load_locker, poetry_program
@@ -250,6 +251,57 @@ def test_tampered_lock_is_refused(index: Server, locker: str) -> None:
     native = msgspec.structs.replace(result.native, content=tampered)
 
     with pytest.raises(LockError, match=r"has files of demo-core 2\.0 that the index does not"):
+        lock(locker, request, msgspec.structs.replace(result, native=native))
+
+
+def run(folder: Path, *command: str | Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def upgrade_as_a_user(locker: str, folder: Path, poetry: Path, index: Server) -> None:
+    """Let the locker move demo-core to its newest version, in the files as a project has them."""
+    python = f"--python={sys.executable}"
+    match locker:
+        case "uv":
+            run(folder, uv.find_uv_bin(), "lock", "--upgrade-package=demo-core", python)
+        case "pip":
+            compiled = ["pip", "compile", "requirements.in", "--output-file=requirements.txt"]
+            options = ["--generate-hashes", "--upgrade-package=demo-core", python]
+            run(folder, uv.find_uv_bin(), *compiled, *options, f"--index-url={index.url}/simple")
+        case _:
+            run(folder, poetry, "update", "demo-core", "--lock", "--no-interaction")
+
+
+@pytest.mark.parametrize("locker", LOCKERS)
+def test_upgrade_by_the_locker_itself_is_taken_up(
+    index: Server, poetry: Path, tmp_path: Path, locker: str
+) -> None:
+    old = lock(locker, on(index, "demo-core<2"))
+    request = on(index, "demo-core")
+    folder = write(tmp_path, locker, request, lock(locker, request, old))
+    native = folder / load_locker(locker).NATIVE
+
+    upgrade_as_a_user(locker, folder, poetry, index)
+    changed = msgspec.structs.replace(
+        old, native=msgspec.structs.replace(old.native, content=native.read_bytes())
+    )
+    taken = lock(locker, request, changed)
+
+    assert versions(taken) == {"demo-core": "2.0"}
+    assert lock(locker, request, taken) == taken
+
+
+@pytest.mark.parametrize("locker", OURS)
+def test_version_that_a_person_wrote_over_the_hashes_of_another_is_refused(
+    index: Server, locker: str
+) -> None:
+    request = on(index, "demo-core")
+    result = lock(locker, request)
+    edited = result.native.content.replace(b'"2.0"', b'"1.0"').replace(b"==2.0", b"==1.0")
+    native = msgspec.structs.replace(result.native, content=edited)
+
+    with pytest.raises(LockError, match=r"has files of demo-core 1\.0 that the index does not"):
         lock(locker, request, msgspec.structs.replace(result, native=native))
 
 

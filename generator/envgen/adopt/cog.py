@@ -1,5 +1,6 @@
 """cog.yaml: its Python, packages and variables; what Cog itself does has no place in a spec."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -53,6 +54,19 @@ def read_cog(gathering: Gathering) -> None:
             gathering.leave(f"{key}: {document[key]}", why=why, fix=fix)
 
 
+def _take_cuda(gathering: Gathering, named: str) -> None:
+    """Take the CUDA that conda's builds are chosen for: a release, of `11.8.0` too."""
+    release = re.match(r"[0-9]+\.[0-9]+", named)
+    if release:
+        gathering.cuda = release[0]
+    else:
+        gathering.leave(
+            "the CUDA of the hosts",
+            why="the file names none, and conda chooses builds by it",
+            fix='write the newest that all hosts support into gpu.cuda, as "12.8"',
+        )
+
+
 def _leave_build(gathering: Gathering, build: Mapping[str, Any]) -> None:
     gathering.leave_group(
         "system packages",
@@ -69,7 +83,9 @@ def _leave_build(gathering: Gathering, build: Mapping[str, Any]) -> None:
                 why="a command that downloads or installs gives another image each time",
                 fix="take the package from an index, or put the file into the image with `copy`",
             )
-    if "cuda" in build:
+    if gathering.locker == "conda-lock" and gathering.gpu:
+        _take_cuda(gathering, str(build.get("cuda", "")))
+    elif "cuda" in build:
         gathering.leave(
             f"cuda: {build['cuda']}",
             why="packages on PyPI bring their own CUDA, and the lock records which",

@@ -3,19 +3,19 @@
 import re
 from typing import Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from envgen.adopt.found import Gathering, read_text, strings, table
 from envgen.adopt.requirements import read_requirement_lines
 from envgen.adopt.yaml import parse_yaml
-from envgen.export.conda_lock import CondaPackage, read_conda_lock
+from envgen.constraints import TranslationError
+from envgen.constraints.conda import to_pep440
+from envgen.export.conda_lock import CondaPackage, parse_conda_lock
+from envgen.lockers import conda_lock
 from envgen.lockers.conda_names import known_names
 from envgen.spec.forms import check_conda_channel, check_match_spec
 
 _SPEC: Final = re.compile(
     r"(?:[^:\s\[\]]+::)?(?P<name>[A-Za-z0-9_.-]+?)\s*(?P<version>[=<>!~\s][^\[]*)?(?P<keys>\[.*\])?"
 )
-_CLAUSE: Final = re.compile(r"(==|!=|>=|<=|~=|>|<|=)?\s*([0-9][A-Za-z0-9.!+*]*)")
 _PLATFORM: Final = "linux-64"
 _CONDA: Final = "conda-lock"
 
@@ -40,6 +40,9 @@ def read_environment(gathering: Gathering) -> None:
     for name, value in table(document, "variables").items():
         gathering.set_env(str(name), str(value))
     _take_channels(gathering, list(strings(document.get("channels"))))
+    beside = gathering.path.with_name(conda_lock.NATIVE)
+    if beside.is_file():
+        gathering.keep_lock(beside, _CONDA)
     if "prefix" in document:
         gathering.leave("prefix", why="it is a folder of another machine")
 
@@ -84,12 +87,14 @@ def _take_spec(gathering: Gathering, spec: str) -> None:
         gathering.leave(
             f"{found['keys']} of {name}", why="only its version has a counterpart on PyPI"
         )
-    specifier, build, fault = translate_version(version)
+    try:
+        specifier, build = to_pep440(version)
+    except TranslationError as error:
+        gathering.leave(spec, why=str(error), fix="write it as PEP 508, as 'numpy>=2,<3'")
+        return
     if build:
         gathering.leave(f"the build {build} of {name}", why="it is conda's own")
-    if fault:
-        gathering.leave(spec, why=fault, fix="write it as PEP 508, as 'numpy>=2,<3'")
-    elif name == "python":
+    if name == "python":
         gathering.python = gathering.python or specifier
     elif name == "pip":
         gathering.require(name + specifier)
@@ -132,42 +137,6 @@ def _take_name(
         gathering.require(known + specifier, pin=pin)
 
 
-def translate_version(text: str) -> tuple[str, str, str]:
-    """Return a conda version constraint as PEP 440 has it, the build string, and what is wrong.
-
-    `=1.2` is `==1.2.*`, `==1.2` and ` 1.2` are exact, and a third word is a build.
-    """
-    spaced = text.startswith((" ", "\t"))
-    text, build = text.strip(), ""
-    exact = re.fullmatch(r"(={1,2})?\s*([^=<>!~,|\s]+)(?:\s*=\s*|\s+)([^=<>!~,|\s]+)", text)
-    if exact:
-        # NAME=VERSION=BUILD names one version; so does NAME VERSION BUILD.
-        text, build, spaced = exact[2], exact[3], True
-    if "|" in text:
-        return "", build, "it is a union, and PEP 508 has no 'or' between versions"
-    clauses = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        found = _CLAUSE.fullmatch(part)
-        if part.lstrip("=") != "*" and found is None:
-            return "", build, f"{part!r} is no version of PEP 440"
-        clauses += [] if found is None else _translate_clause(found[1] or "", found[2], spaced)
-    joined = ",".join(clauses)
-    try:
-        SpecifierSet(joined)
-    except InvalidSpecifier:
-        return "", build, f"{text!r} is no version of PEP 440"
-    return joined, build, ""
-
-
-def _translate_clause(operator: str, version: str, spaced: bool) -> list[str]:  # noqa: FBT001
-    if operator == "=" or not operator:
-        fuzzy = operator == "=" and not version.endswith("*") and not spaced
-        return [f"=={version}{'.*' if fuzzy else ''}"]
-    # conda reads `>=1.2.*` as `>=1.2`.
-    bare = version if operator in {"==", "!="} else version.removesuffix(".*")
-    return [f"{operator}{bare}"]
-
-
 def read_conda_lock_file(gathering: Gathering) -> None:
     """Gather a conda-lock.yml: its versions for linux-64, exactly.
 
@@ -179,7 +148,8 @@ def read_conda_lock_file(gathering: Gathering) -> None:
 
     """
     text = read_text(gathering.path)
-    packages = [p for p in read_conda_lock(text, gathering.path.name) if p.platform == _PLATFORM]
+    lock = parse_conda_lock(text, gathering.path.name)
+    packages = [package for package in lock.package if package.platform == _PLATFORM]
     needed = {need for package in packages for need in package.dependencies}
     kept = gathering.keep_lock(gathering.path, _CONDA)
     for package in packages:
@@ -193,7 +163,8 @@ def read_conda_lock_file(gathering: Gathering) -> None:
         elif not inner and package.name != "pip":
             _take_match_spec(gathering, f"{package.name}=={package.version}")
     if kept:
-        _take_channels(gathering, list(dict.fromkeys(p.channel for p in packages if p.archive)))
+        used = dict.fromkeys(package.channel for package in packages if package.archive)
+        _take_channels(gathering, [*(lock.channels or used)])
     else:
         gathering.leave(
             "conda's builds and their hashes",
@@ -202,11 +173,13 @@ def read_conda_lock_file(gathering: Gathering) -> None:
 
 
 def _take_locked(gathering: Gathering, package: CondaPackage, *, pin: bool) -> None:
-    specifier, _, fault = translate_version(f"=={package.version}")
     spec = f"{package.name}={package.version}"
-    if fault:
-        gathering.leave(spec, why=fault)
-    elif package.name == "pip":
+    try:
+        specifier = to_pep440(f"=={package.version}").specifier
+    except TranslationError as error:
+        gathering.leave(spec, why=str(error))
+        return
+    if package.name == "pip":
         gathering.require(f"pip{specifier}")
     else:
         _take_name(gathering, package.name, specifier, spec, pin=pin)

@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envgen.errors import SpecError, StorageError
+from envgen.lockers import load_locker
 from envgen.process import redact
 from envgen.spec.forms import check_index_url, check_requirement, check_text, check_variable_name
 
@@ -55,8 +56,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         index: The package index; empty for PyPI.
         env: Environment variables.
         gpu: Whether a file says that a GPU is needed.
+        cuda: The CUDA that a file names for it, where the locker has to know one; else empty.
         lock: An existing lock of the locker, whose pins are kept where they fit; empty for none.
-        native: The file name of that lock.
+        native: The file name under which the locker looks for that lock.
         table: Whether the spec goes into the pyproject.toml that was read, which has the
             dependencies already.
         own_dependencies: Whether that spec needs a list of its own, because it cannot take all of
@@ -76,6 +78,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     index: str = ""
     env: dict[str, str] = {}
     gpu: bool = False
+    cuda: str = ""
     lock: bytes = b""
     native: str = ""
     table: bool = False
@@ -105,6 +108,7 @@ class Gathering:
         self.index = ""
         self.env: dict[str, str] = {}
         self.gpu = False
+        self.cuda = ""
         self.lock = b""
         self.native = ""
         self.table = False
@@ -125,6 +129,7 @@ class Gathering:
             index=self.index,
             env=self.env,
             gpu=self.gpu,
+            cuda=self.cuda,
             lock=self.lock,
             native=self.native,
             table=self.table,
@@ -138,7 +143,7 @@ class Gathering:
         if self.locker != locker:
             return False
         self.sources[path.name] = None
-        self.lock, self.native = path.read_bytes(), path.name
+        self.lock, self.native = path.read_bytes(), load_locker(locker).NATIVE
         return True
 
     def leave(self, what: str, *, why: str, fix: str = "", where: str = "") -> None:
@@ -153,6 +158,33 @@ class Gathering:
         if listed:
             self.leave(f"{what}: {listed}", why=why, fix=fix)
 
+    def leave_for_development(self, what: str, names: Iterable[str]) -> None:
+        """Keep a group of packages that the project does not need to run."""
+        self.leave_group(
+            what,
+            names,
+            why="an image gets what the project needs to run",
+            fix="add what an image needs to its `dependencies`",
+        )
+
+    def leave_extras(self, names: Iterable[str]) -> None:
+        """Keep the extras of a project whose packages are not named by them any more."""
+        self.leave_group(
+            "extras",
+            names,
+            why="which of them an image needs, only its owner knows",
+            fix="add the packages that it needs to `dependencies`",
+        )
+
+    def leave_elsewhere(self, what: str, where: str = "") -> None:
+        """Keep a package that is on no index."""
+        self.leave(
+            what,
+            where=where,
+            why="what a URL, a repository or a folder serves has no hash in an index",
+            fix="name a version that is on an index, or put the files into the image (`copy`)",
+        )
+
     def require(self, text: str, where: str = "", *, pin: bool = False) -> None:
         """Carry a requirement over, or keep why not."""
         text = " ".join(text.split())
@@ -162,12 +194,7 @@ class Gathering:
 
     def _carry(self, text: str, where: str) -> str:
         if "://" in text or re.search(r"\s@\s", text):
-            self.leave(
-                text,
-                where=where,
-                why="what a URL, a repository or a folder serves has no hash in an index",
-                fix="name a version that is on an index, or put the files into the image (`copy`)",
-            )
+            self.leave_elsewhere(text, where)
             return ""
         try:
             requirement = Requirement(text)

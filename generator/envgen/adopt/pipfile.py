@@ -39,12 +39,7 @@ def read_pipfile(gathering: Gathering) -> None:
     )
     for section in document:
         if section not in {"packages", "requires", "source", "scripts"}:
-            gathering.leave_group(
-                f"[{section}]",
-                table(document, section),
-                why="an image gets what the project needs to run",
-                fix="add what an image needs to its `dependencies`",
-            )
+            gathering.leave_for_development(f"[{section}]", table(document, section))
     gathering.leave_group(
         "[scripts]",
         table(document, "scripts"),
@@ -61,11 +56,7 @@ def _take_package(gathering: Gathering, name: str, entry: object) -> None:
     keys: Mapping[str, Any] = entry if isinstance(entry, dict) else {"version": entry}
     elsewhere = [key for key in ("git", "path", "file", "hg", "svn") if key in keys]
     if elsewhere:
-        gathering.leave(
-            f"{name} from {elsewhere[0]} {keys[elsewhere[0]]}",
-            why="what a URL, a repository or a folder serves has no hash in an index",
-            fix="name a version that is on an index, or put the files into the image (`copy`)",
-        )
+        gathering.leave_elsewhere(f"{name} from {elsewhere[0]} {keys[elsewhere[0]]}")
         return
     version = str(keys.get("version", "*"))
     extras = ",".join(strings(keys.get("extras")))

@@ -6,7 +6,8 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from envgen.adopt.found import Gathering, parse_toml, strings, table, tables
-from envgen.adopt.poetry_constraints import TranslationError, translate_constraint
+from envgen.constraints import TranslationError
+from envgen.constraints.poetry import translate_constraint
 
 _LEFT_KEYS = {
     "source": "a spec has one index for everything; the package is taken from there",
@@ -28,18 +29,8 @@ def read_poetry_table(gathering: Gathering, poetry: Mapping[str, Any]) -> None:
     if "dev-dependencies" in poetry:
         groups["dev"] = {**groups.get("dev", {}), **table(poetry, "dev-dependencies")}
     for name, group in groups.items():
-        gathering.leave_group(
-            f"group {name}",
-            group,
-            why="an image gets what the project needs to run",
-            fix="add what an image needs to its `dependencies`",
-        )
-    gathering.leave_group(
-        "extras",
-        table(poetry, "extras"),
-        why="the image would have all of them or none",
-        fix="add the packages that it needs to `dependencies`",
-    )
+        gathering.leave_for_development(f"group {name}", group)
+    gathering.leave_extras(table(poetry, "extras"))
     _take_sources(gathering, poetry.get("source"))
 
 
@@ -55,11 +46,7 @@ def _take_dependency(gathering: Gathering, name: str, entry: object) -> None:
     written = f"{name} = {entry!r}" if isinstance(entry, str) else name
     elsewhere = [key for key in ("git", "path", "url", "file") if key in keys]
     if elsewhere:
-        gathering.leave(
-            f"{name} from {elsewhere[0]} {keys[elsewhere[0]]}",
-            why="what a URL, a repository or a folder serves has no hash in an index",
-            fix="name a version that is on an index, or put the files into the image (`copy`)",
-        )
+        gathering.leave_elsewhere(f"{name} from {elsewhere[0]} {keys[elsewhere[0]]}")
         return
     if keys.get("optional"):
         gathering.leave(
@@ -125,11 +112,8 @@ def read_poetry_lock(gathering: Gathering) -> None:
         if "main" not in groups:
             others.append(name)
         elif kind in {"git", "directory", "file", "url"}:
-            gathering.leave(
-                f"{entry.get('name')} from {table(entry, 'source').get('url')}",
-                why="what a URL, a repository or a folder serves has no hash in an index",
-                fix="name a version that is on an index",
-            )
+            url = table(entry, "source").get("url")
+            gathering.leave_elsewhere(f"{entry.get('name')} from {url}")
         else:
             marker = entry.get("markers", "")
             marker = marker.get("main", "") if isinstance(marker, dict) else marker
@@ -139,12 +123,7 @@ def read_poetry_lock(gathering: Gathering) -> None:
                 gathering.require(text, pin=inner)
         if kind == "legacy":
             gathering.use_index(str(table(entry, "source").get("url")))
-    gathering.leave_group(
-        "other groups",
-        others,
-        why="an image gets what the project needs to run",
-        fix="add what an image needs to its `dependencies`",
-    )
+    gathering.leave_for_development("other groups", others)
     if packages and not any("groups" in entry or "category" in entry for entry in packages):
         gathering.leave(
             "which packages are for development only",

@@ -81,13 +81,6 @@ def _read_project(
             why="which of them an image needs, only its owner knows",
             fix=f'name them in the image, as {key} = ["{next(iter(named), "")}"]',
         )
-    sources = table(table(tool, "uv"), "sources")
-    gathering.leave_group(
-        "[tool.uv.sources]",
-        sources,
-        why="images take every package from the index of the spec",
-        fix="set network.index to one that has them, or put their files into the image with `copy`",
-    )
     constraints = strings(table(tool, "uv").get("constraint-dependencies"))
     gathering.leave_group(
         "[tool.uv] constraints",

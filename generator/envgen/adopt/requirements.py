@@ -9,6 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envgen.adopt.found import Gathering, read_text
+from envgen.adopt.pip_lock import keep_lock_beside, read_locked, read_pip_lock
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
 _OPTION: Final = re.compile(r"(-[A-Za-z]|--[a-z][a-z-]*)(?:[=\s]\s*(.*))?$")
@@ -53,8 +54,14 @@ _DEEPEST: Final = 20
 
 
 def read_requirements(gathering: Gathering) -> None:
-    """Gather a requirements file and all that it names."""
+    """Gather a requirements file and all that it names, or the lock that it is."""
     reader = _Reader(gathering)
+    text = read_text(gathering.path)
+    if pins := read_locked(text):
+        read_pip_lock(gathering, text, pins)
+        reader.take_options(text)
+        return
+    keep_lock_beside(gathering)
     reader.read(gathering.path, ())
     reader.apply_constraints()
 
@@ -102,6 +109,13 @@ class _Reader:
                 self.constraints.append((_TRAILING.sub("", line), where))
             else:
                 self.take(line, _Place(where, path.parent, (*above, path.resolve()), constrain))
+
+    def take_options(self, text: str) -> None:
+        """Take the options of a text alone."""
+        place = _Place(self.gathering.path.name, self.gathering.path.parent)
+        for _, line in join_lines(text):
+            if line.startswith("-"):
+                self.take(line, place)
 
     def take(self, line: str, place: _Place) -> None:
         option = _OPTION.match(line)

@@ -26,18 +26,10 @@ def read_setup_cfg(gathering: Gathering) -> None:
     _take_requirements(gathering, parser.get("options", "install_requires", fallback=""))
     section = "options.extras_require"
     extras = parser.options(section) if parser.has_section(section) else []
-    gathering.leave_group(
-        "extras",
-        extras,
-        why="which of them an image needs, only its owner knows",
-        fix="add the packages that it needs to `dependencies`",
-    )
+    gathering.leave_extras(extras)
     for key in ("setup_requires", "tests_require"):
-        gathering.leave_group(
-            key,
-            [line for _, line in join_lines(parser.get("options", key, fallback=""))],
-            why="an image gets what the project needs to run",
-        )
+        lines = join_lines(parser.get("options", key, fallback=""))
+        gathering.leave_for_development(key, [line for _, line in lines])
 
 
 def _take_requirements(gathering: Gathering, text: str) -> None:

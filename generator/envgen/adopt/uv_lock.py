@@ -36,18 +36,8 @@ def read_uv_lock(gathering: Gathering) -> None:
             extras[extra[1]] = None
         else:
             gathering.require(_requirement(entry))
-    gathering.leave_group(
-        "extras",
-        extras,
-        why="which of them an image needs, only its owner knows",
-        fix="add the packages that it needs to `dependencies`",
-    )
-    gathering.leave_group(
-        "groups",
-        table(metadata, "requires-dev"),
-        why="an image gets what the project needs to run",
-        fix="add what an image needs to its `dependencies`",
-    )
+    gathering.leave_extras(extras)
+    gathering.leave_for_development("groups", table(metadata, "requires-dev"))
     gathering.keep_lock(gathering.path, "uv")
 
 

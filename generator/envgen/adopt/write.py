@@ -101,7 +101,7 @@ def _image(found: Found, table: str) -> list[str]:
     if found.conda:
         lines += ["conda = [", *_rows(found.conda), "]"]
     if found.gpu:
-        lines.append('gpu = { cuda = "auto" }')
+        lines.append(f"gpu = {{ cuda = {_quote(found.cuda or 'auto')} }}")
     if found.env:
         pairs = ", ".join(f"{name} = {_quote(value)}" for name, value in found.env.items())
         lines.append(f"env = {{ {pairs} }}")

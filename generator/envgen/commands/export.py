@@ -9,10 +9,8 @@ from packaging.pylock import is_valid_pylock_path
 from envgen import output, project
 from envgen.console import Console
 from envgen.errors import EditedError, UsageError
-from envgen.export import LockedContent, export
-from envgen.lock.request import make_request
-from envgen.lock.stored import read_packages
-from envgen.project import Project
+from envgen.export import export
+from envgen.export.content import read_content
 from envgen.rendered import RenderedFile
 
 EXAMPLES: Final = """\
@@ -24,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument(
         "--format",
-        choices=["requirements.txt", "pylock.toml", "cyclonedx", "conda-explicit"],
+        choices=["requirements.txt", "pylock.toml", "cyclonedx", "spdx", "conda-explicit"],
         required=True,
         help="what to write",
     )
@@ -36,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite a file that is no export")
 
 
-_NEVER_WRITTEN_BY_HAND: Final = {"cyclonedx"}
+_NEVER_WRITTEN_BY_HAND: Final = {"cyclonedx", "spdx"}
 """Forms without comments, so that no seal tells an own file from a person's."""
 
 
@@ -50,7 +48,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         project.require_lock(opened)
     else:
         project.require_locked(opened)
-    content = export(arguments.format, _read_content(opened, arguments.image, arguments.platform))
+    content = export(arguments.format, read_content(opened, arguments.image, arguments.platform))
     if arguments.output is None or arguments.output == Path("-"):
         console.result(content.decode())
         return 0
@@ -59,31 +57,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     _write(target, content, arguments)
     console.note(f"{target} written")
     return 0
-
-
-def _read_content(opened: Project, name: str, platform: str | None) -> LockedContent:
-    locked = opened.lock.images[name]
-    base = opened.lock.find_base(locked.base)
-    assert base is not None  # noqa: S101 - a lock without it is stale
-    request = make_request(opened.loaded.spec, name)
-    if platform and platform not in request.platforms:
-        raise UsageError.single(
-            f"{name} is not locked for {platform}", fix=f"it is for {', '.join(request.platforms)}"
-        )
-    conda = (
-        opened.read(f"{request.folder}/conda-lock.yml") if locked.locker == "conda-lock" else b""
-    )
-    return LockedContent(
-        project=opened.loaded.spec.project.name,
-        image=name,
-        python=request.python,
-        platforms=(platform,) if platform else request.platforms,
-        index=request.index,
-        packages=read_packages(name, locked, opened.read),
-        base=base,
-        lock_sha256=locked.lock_sha256,
-        conda_lock=(conda or b"").decode(),
-    )
 
 
 def _check_name(target: Path, form: str) -> None:

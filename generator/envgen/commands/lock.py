@@ -8,15 +8,18 @@ import msgspec
 
 from envgen import output, project
 from envgen.commands.options import add_images
+from envgen.commands.render import name_edited
 from envgen.console import Console
 from envgen.errors import Problem, UsageError
+from envgen.leftovers import find_leftovers
 from envgen.lock.changes import describe_changes
 from envgen.project import Project
 
 EXAMPLES: Final = """\
   python -m envgen lock
   python -m envgen lock --upgrade
-  python -m envgen lock serve --upgrade torch numpy"""
+  python -m envgen lock serve --upgrade torch numpy
+  python -m envgen lock --security    # moves only what has a known vulnerability"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +31,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="take the newest versions of these packages; without any, of all and the newest "
         "digests of base images",
     )
+    parser.add_argument(
+        "--security",
+        action="store_true",
+        help="upgrade the packages for which `audit` knows a release without the vulnerability",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite edited files")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     with project.hold_project(arguments.directory, arguments.images) as opened:
         packages = _name_packages(opened, arguments.upgrade or ())
+        if arguments.security:
+            opened, packages = _choose_vulnerable(opened, arguments)
         with console.progress() as report:
             current = project.lock_project(
                 opened,
@@ -45,10 +55,33 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         differences = output.compare(current.files, current.root)
         if not arguments.force:
             output.refuse_edited(differences)
-        output.write([difference.file for difference in differences], current.root)
+        left = find_leftovers(current, (file.path for file in current.files), rendered=False)
+        output.write([found.file for found in differences], current.root, remove=left.unused)
+    name_edited(left)
     lines = describe_changes(current.changes) or ["nothing changed"]
     console.result("\n".join(lines), {"changes": msgspec.to_builtins(current.changes)})
     return 0
+
+
+def _choose_vulnerable(
+    opened: Project, arguments: argparse.Namespace
+) -> tuple[Project, tuple[str, ...]]:
+    """Return the project with the images that a release would mend, and the packages to move.
+
+    Raises:
+        UsageError: Packages were named as well.
+        NetworkError: The database of vulnerabilities did not answer.
+
+    """
+    from envgen.audit.project import audit_project, fixable  # noqa: PLC0415 - rarely asked for
+
+    if arguments.upgrade is not None:
+        raise UsageError.single(
+            "--security chooses the packages itself", fix="leave --upgrade out, or --security"
+        )
+    found = fixable(audit_project(opened))
+    chosen = msgspec.structs.replace(opened, images=tuple(found))
+    return chosen, tuple(sorted({name for names in found.values() for name in names}))
 
 
 def _name_packages(opened: Project, given: Iterable[str]) -> tuple[str, ...]:

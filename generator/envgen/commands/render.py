@@ -1,6 +1,7 @@
 """`envgen render`: write, check, compare or print the files of all images."""
 
 import argparse
+import logging
 from collections.abc import Iterable
 from typing import Final
 
@@ -9,9 +10,12 @@ from envgen.commands.options import add_images, add_lock_modes
 from envgen.console import Console
 from envgen.copies import require_copies
 from envgen.errors import Problem, StaleError
+from envgen.leftovers import Leftovers, find_leftovers
 from envgen.output import Difference
 from envgen.project import Project
 from envgen.rendered import RenderedFile
+
+_log = logging.getLogger(__name__)
 
 EXAMPLES: Final = """\
   python -m envgen render
@@ -38,7 +42,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         current = prepare(opened, arguments, console)
         written = write_project(current, force=arguments.force)
     report_changes(current, console)
-    count = f"{len(written)} file{'' if len(written) == 1 else 's'} written"
+    removed = sum(current.read(path) is None for path in written)
+    count = f"{len(written) - removed} file{'' if len(written) - removed == 1 else 's'} written"
+    count += f", {removed} removed" if removed else ""
     console.summary(
         f"{_name(current)}: {count if written else 'up to date'}",
         {"images": list(current.images), "written": written},
@@ -81,13 +87,21 @@ def prepare(opened: Project, arguments: argparse.Namespace, console: Console) ->
 
 
 def write_project(current: Project, *, force: bool) -> list[str]:
-    """Write what differs and return the paths."""
+    """Write what differs, remove what is of no use any more, and return the paths of both."""
     plan = project.plan_project(current)
-    differences = output.compare(project.list_files(current, plan), current.root)
+    files = project.list_files(current, plan)
+    differences = output.compare(files, current.root)
     if not force:
         output.refuse_edited(differences)
-    output.write([difference.file for difference in differences], current.root)
-    return [difference.file.path for difference in differences]
+    left = find_leftovers(current, (file.path for file in files))
+    output.write([found.file for found in differences], current.root, remove=left.unused)
+    name_edited(left)
+    return [*(difference.file.path for difference in differences), *left.unused]
+
+
+def name_edited(left: Leftovers) -> None:
+    for path in left.edited:
+        _log.warning("%s is of no use any more, and stays because somebody edited it", path)
 
 
 def report_changes(current: Project, console: Console) -> None:
@@ -117,8 +131,9 @@ def check_project(opened: Project, *, frozen: bool = False) -> int:
         project.require_locked(opened)
     files = project.list_files(opened, project.plan_project(opened))
     differences = output.compare(files, opened.root)
-    if differences:
-        raise StaleError(*(_tell(difference) for difference in differences))
+    left = find_leftovers(opened, (file.path for file in files))
+    if differences or left.unused:
+        raise StaleError(*map(_tell, differences), *map(_tell_leftover, left.unused))
     return len(files)
 
 
@@ -138,6 +153,15 @@ def _tell(difference: Difference) -> Problem:
     if difference.state == "edited":
         fix = "carry the edit over into the spec; `render --diff` shows it"
     return Problem(what=words[difference.state], file=difference.file.path, fix=fix)
+
+
+def _tell_leftover(path: str) -> Problem:
+    return Problem(
+        what="is of no use any more",
+        file=path,
+        why="its image, or what locked it, is not in the spec",
+        fix="run `python -m envgen render`, which removes it",
+    )
 
 
 def _show_diff(current: Project, files: Iterable[RenderedFile], console: Console) -> int:

@@ -58,6 +58,7 @@ def read_lock(
     base: Requirement | None = None,
     wants_gpu: bool = False,
     machine: Machine = "x86_64",
+    os_packages: frozenset[str] = frozenset(),
 ) -> LockedCuda:
     """Return what an image with these packages requires.
 
@@ -67,6 +68,7 @@ def read_lock(
         base: The requirement of the base image; None for one without CUDA.
         wants_gpu: Whether the image is meant for a GPU.
         machine: The processor it is built for.
+        os_packages: What the image has of its distribution beside the base.
 
     """
     by_name = {package.name: package for package in packages if applies(package, machine)}
@@ -90,7 +92,7 @@ def read_lock(
         *(_cpu_only(by_name, parts, machine) if wants_gpu else ()),
         *_disagreements("cuDNN", cudnn, base.cudnn if base else None, runtimes),
         *_disagreements("NCCL", nccl, base.nccl if base else None, runtimes),
-        *(_say_unmet(by_name, base, machine) if wants_gpu else ()),
+        *(_say_unmet(by_name, base, machine, os_packages) if wants_gpu else ()),
     ]
     return LockedCuda(requirement=requirement, findings=tuple(findings))
 
@@ -241,13 +243,16 @@ def _cpu_only(
 
 
 def _say_unmet(
-    packages: Mapping[str, LockedPackage], base: Requirement | None, machine: Machine
+    packages: Mapping[str, LockedPackage],
+    base: Requirement | None,
+    machine: Machine,
+    os_packages: frozenset[str],
 ) -> Iterable[Finding]:
     """Yield what packages need and neither the lock nor the base image brings."""
     cudnn = f" and cuDNN {base.cudnn}" if base and base.cudnn else ""
     has = f"the base image has CUDA {base.system_cuda}{cudnn}" if base and base.system_cuda else ""
     for package, need in unmet_needs(packages, machine):
-        if not serves(base, need):
+        if not (serves(base, need) or (need.apt and os_packages.issuperset(need.apt))):
             yield Finding(
                 name="unmet-need",
                 what=f"{package.name} {package.version} needs {need.what}",

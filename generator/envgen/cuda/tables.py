@@ -166,6 +166,7 @@ class Need(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
         what: What is missing.
         fix: What to change in the spec instead.
         fix_bytes: What that downloads on x86_64; 0 where that is not known.
+        apt: OS packages that bring it, where the image has all of them.
 
     """
 
@@ -179,6 +180,7 @@ class Need(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     what: str
     fix: str
     fix_bytes: int
+    apt: tuple[str, ...] = ()
 
 
 Flavour = Literal["base", "runtime", "cudnn-runtime"]

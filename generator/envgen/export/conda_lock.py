@@ -68,13 +68,38 @@ class CondaPackage(msgspec.Struct, frozen=True, kw_only=True):
         return PurePosixPath(urlsplit(self.url).path).parent.parent.name
 
 
-class _CondaLock(msgspec.Struct, frozen=True, kw_only=True):
+class _Channel(msgspec.Struct, frozen=True, kw_only=True):
+    url: str
+
+
+class _Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    channels: tuple[_Channel, ...] = ()
+
+
+class CondaLock(msgspec.Struct, frozen=True, kw_only=True):
+    """A conda-lock.yml: its packages, and its channels, the one that wins first."""
+
     version: int
     package: tuple[CondaPackage, ...]
+    metadata: _Metadata = _Metadata()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(channel.url for channel in self.metadata.channels)
 
 
 def read_conda_lock(text: str, file: str = "conda-lock.yml") -> tuple[CondaPackage, ...]:
     """Return the packages of a conda-lock.yml in its order.
+
+    Raises:
+        LockError: It is no conda-lock.yml of version 1, or a package has no SHA-256.
+
+    """
+    return parse_conda_lock(text, file).package
+
+
+def parse_conda_lock(text: str, file: str = "conda-lock.yml") -> CondaLock:
+    """Return a conda-lock.yml.
 
     Raises:
         LockError: It is no conda-lock.yml of version 1, or a package has no SHA-256.
@@ -86,7 +111,7 @@ def read_conda_lock(text: str, file: str = "conda-lock.yml") -> tuple[CondaPacka
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         document = yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
-        lock = msgspec.convert(document, _CondaLock, strict=False)
+        lock = msgspec.convert(document, CondaLock, strict=False)
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise LockError.single(
             "is not a lock of conda-lock", file=file, why=str(error), fix="lock again"
@@ -95,4 +120,4 @@ def read_conda_lock(text: str, file: str = "conda-lock.yml") -> tuple[CondaPacka
         raise LockError.single(
             f"has version {lock.version}; this envgen reads version 1", file=file
         )
-    return lock.package
+    return lock

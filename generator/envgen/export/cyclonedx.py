@@ -8,12 +8,12 @@ a lock, and the packages of the base image's distribution are not either; the co
 import json
 import uuid
 from typing import Any, Final
-from urllib.parse import quote
 
 from envgen import __version__
 from envgen.export import LockedContent
-from envgen.export.conda_lock import CondaPackage, read_conda_lock
+from envgen.export.conda_lock import CondaPackage
 from envgen.export.hashes import list_files
+from envgen.export.package_urls import base_url, conda_url, list_conda, python_url
 from envgen.lock.model import LockedBase
 from envgen.lock.packages import LockedPackage
 
@@ -32,7 +32,7 @@ def render(content: LockedContent) -> bytes:
     components = [
         _base(content.base),
         *(_package(package) for package in content.packages if not package.conda),
-        *(_conda_package(package) for package in _list_conda(content)),
+        *(_conda_package(package) for package in list_conda(content)),
     ]
     components.sort(key=lambda component: str(component["bom-ref"]))
     document = {
@@ -60,8 +60,8 @@ def render(content: LockedContent) -> bytes:
 
 
 def _package(package: LockedPackage) -> dict[str, Any]:
-    purl = f"pkg:pypi/{_encode(package.name)}@{_encode(package.version)}"
-    files = list_files(package)
+    purl = python_url(package)
+    files = () if package.git else list_files(package)
     component: dict[str, Any] = {
         "type": "library",
         "bom-ref": purl,
@@ -74,6 +74,8 @@ def _package(package: LockedPackage) -> dict[str, Any]:
     component["externalReferences"] = [
         {"type": "distribution", "url": file.url, "hashes": _hashes(file.sha256)} for file in files
     ]
+    if package.git:
+        component["externalReferences"] = [{"type": "vcs", "url": package.git.url}]
     if package.marker:
         component["properties"] = [{"name": "envgen:marker", "value": package.marker}]
     return component
@@ -81,39 +83,19 @@ def _package(package: LockedPackage) -> dict[str, Any]:
 
 def _base(base: LockedBase) -> dict[str, Any]:
     repository, _, tag = base.image.partition("@")[0].rpartition(":")
-    digest = base.digest.removeprefix("sha256:")
-    name = repository.rpartition("/")[2]
-    purl = (
-        f"pkg:oci/{_encode(name)}@{_encode(base.digest)}"
-        f"?repository_url={quote(repository, safe='/:')}&tag={_encode(tag)}"
-    )
+    purl = base_url(base)
     return {
         "type": "container",
         "bom-ref": purl,
         "name": repository,
         "version": tag,
         "purl": purl,
-        "hashes": _hashes(digest),
+        "hashes": _hashes(base.digest.removeprefix("sha256:")),
     }
-
-
-def _list_conda(content: LockedContent) -> list[CondaPackage]:
-    """Return the conda packages of all platforms, those for every platform once."""
-    if not content.conda_lock:
-        return []
-    found = {package.url: package for package in read_conda_lock(content.conda_lock)}
-    return [package for package in found.values() if package.manager == "conda"]
 
 
 def _conda_package(package: CondaPackage) -> dict[str, Any]:
-    qualifiers = {
-        "build": package.build,
-        "channel": package.channel,
-        "subdir": package.subdir,
-        "type": package.archive,
-    }
-    query = "&".join(f"{key}={_encode(value)}" for key, value in qualifiers.items() if value)
-    purl = f"pkg:conda/{_encode(package.name)}@{_encode(package.version)}?{query}"
+    purl = conda_url(package)
     return {
         "type": "library",
         "bom-ref": purl,
@@ -127,8 +109,3 @@ def _conda_package(package: CondaPackage) -> dict[str, Any]:
 
 def _hashes(sha256: str) -> list[dict[str, str]]:
     return [{"alg": "SHA-256", "content": sha256}]
-
-
-def _encode(text: str) -> str:
-    """Percent-encode a part of a package URL."""
-    return quote(text, safe="")

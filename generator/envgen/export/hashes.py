@@ -17,6 +17,12 @@ def list_files(package: LockedPackage) -> tuple[Artifact, ...]:
     for file in files:
         if not file.sha256:
             raise LockError.single(f"{who} has no SHA-256 for {file.filename}", fix="lock again")
+    if package.git:
+        raise LockError.single(
+            f"{who} comes from a repository and has no hash",
+            why=f"it is pinned by the commit {package.git.commit}, and this form wants hashes",
+            fix="export pylock.toml",
+        )
     if not files:
         raise LockError.single(f"{who} has no file in the lock", fix="lock again")
     return files

@@ -15,5 +15,6 @@ def render(content: LockedContent) -> bytes:
     """
     refuse_conda(content, "pylock.toml")
     for package in content.packages:
-        list_files(package)
+        if not package.git:
+            list_files(package)
     return seal(HEADER, render_pylock(content.packages, content.python))

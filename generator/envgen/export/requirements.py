@@ -16,6 +16,7 @@ def render(content: LockedContent) -> bytes:
     refuse_conda(content, "requirements.txt")
     header = f"{HEADER}\nFor Python {content.python} on {' and '.join(content.platforms)}."
     body = [f"--index-url {content.index}\n"] if content.index else []
+    body += [f"--extra-index-url {index}\n" for index in content.indexes]
     body += [_requirement(package) for package in content.packages]
     return seal(header, "".join(body) or "\n")
 

@@ -1,12 +1,16 @@
 """Digests of base images: from their registry, else from the bundled table, else an error."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from envgen.errors import LockError, NetworkError, Problem, SpecError
 from envgen.lock.model import LockedBase
-from envgen.registry.client import fetch_digest
+from envgen.registry.client import fetch_config, fetch_digest
 from envgen.registry.reference import parse_reference
 from envgen.tables import BaseImage, bases, find_base
 
@@ -34,6 +38,37 @@ def pin_base(image: str, *, mirrors: Mapping[str, str], ca_certificates: Path | 
         platforms=tuple(sorted(fetched.platforms)),
         origin="registry",
     )
+
+
+_ABOUT_CUDA: Final = re.compile(
+    r"CUDA_VERSION|NVIDIA_(?:REQUIRE_.+|DISABLE_REQUIRE|PRODUCT_NAME)|NV_CUDNN_VERSION"
+    r"|NCCL_VERSION|NV_CUDA_COMPAT_PACKAGE|LD_LIBRARY_PATH|_CUDA_COMPAT_(?:PATH|STATUS)"
+)
+
+
+def read_environment(
+    base: LockedBase, *, mirrors: Mapping[str, str], ca_certificates: Path | None
+) -> LockedBase:
+    """Return a base image with its variables about CUDA; as it is where no registry answers."""
+    name = base.image.partition("@")[0]
+    platform = next((p for p in base.platforms if p == "linux/amd64"), "") or next(
+        iter(base.platforms), "linux/amd64"
+    )
+    try:
+        config = fetch_config(
+            parse_reference(f"{name}@{base.digest}"),
+            platform=platform,
+            mirrors=mirrors,
+            ca_certificates=ca_certificates,
+        )
+    except NetworkError as error:
+        _log.warning("%s; its CUDA is judged by its name", error.problems[0].what)
+        return base
+    section = config.get("config")
+    entries = section.get("Env") if isinstance(section, dict) else None
+    pairs = (str(entry).partition("=") for entry in entries or ())
+    environment = {name: value for name, _, value in sorted(pairs) if _ABOUT_CUDA.fullmatch(name)}
+    return msgspec.structs.replace(base, environment=environment)
 
 
 def _pin_from_table(image: str, error: NetworkError) -> LockedBase:

@@ -52,10 +52,25 @@ def compare_packages(
     image: str, before: Iterable[Mapping[str, object]], after: Iterable[LockedPackage]
 ) -> tuple[Change, ...]:
     """Return how an image's packages differ from the package tables of its last pylock.toml."""
-    old = {str(package.get("name")): str(package.get("version", "")) for package in before}
-    new = {package.name: package.version for package in after}
+    old = {str(package.get("name")): _describe_table(package) for package in before}
+    new = {package.name: describe_version(package) for package in after}
     return tuple(
         Change(image=image, name=name, old=old.get(name, ""), new=new.get(name, ""))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     )
+
+
+def describe_version(package: LockedPackage) -> str:
+    """Return a package's version, and with it the commit that it is built from."""
+    return _join(package.version, package.git.commit if package.git else "")
+
+
+def _describe_table(package: Mapping[str, object]) -> str:
+    vcs = package.get("vcs")
+    commit = vcs.get("commit-id", "") if isinstance(vcs, dict) else ""
+    return _join(str(package.get("version", "")), str(commit))
+
+
+def _join(version: str, commit: str) -> str:
+    return f"{version} ({commit[:12]})" if commit else version

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from envgen.lock.changes import describe_version
 from envgen.lock.model import Lock, LockedImage
 from envgen.lock.packages import Artifact, LockedPackage
 from envgen.lock.stored import read_packages
@@ -134,12 +135,14 @@ def _compare_packages(
 
 
 def _versions(packages: Iterable[LockedPackage]) -> str:
-    return ", ".join(sorted({package.version for package in packages}))
+    return ", ".join(sorted({describe_version(package) for package in packages}))
 
 
 def _identity(packages: Iterable[LockedPackage]) -> set[tuple[str, str]]:
     """Return the versions with the hashes of their files, so that a rebuild shows too."""
-    return {(package.version, file.sha256) for package in packages for file in _files(package)}
+    commits = {(package.git.commit, "") for package in packages if package.git}
+    files = {(package.version, file.sha256) for package in packages for file in _files(package)}
+    return commits | files
 
 
 def _files(package: LockedPackage) -> tuple[Artifact, ...]:

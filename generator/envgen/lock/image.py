@@ -1,33 +1,39 @@
 """Locking one image: its locker runs, and what it pinned becomes layers and a row of the lock."""
 
+import contextlib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from envgen.lock.changes import Change, compare_packages
-from envgen.lock.model import LockedImage, LockedLayer
+from envgen.lock.model import LAYERS, LockedImage, LockedLayer, Places
 from envgen.lock.network import find_ca_certificates
+from envgen.lock.origins import require_own_index, warn_of_git, warn_of_indexes
 from envgen.lock.packages import LockedPackage
 from envgen.lock.request import make_request
 from envgen.lock.staleness import Read, hash_inputs, sha256
-from envgen.lockers import LockRequest, load_locker
+from envgen.lockers import LockRequest, LockResult, load_locker
 from envgen.plan.base import choose_base
 from envgen.rendered import RenderedFile, seal
 from envgen.spec.load import LoadedSpec
 
-FRAMEWORKS: Final = ("jax", "numpy", "tensorflow", "torch")
+FRAMEWORKS: Final = ("jax", "jaxlib", "mkl", "numpy", "tensorflow", "torch")
 """Packages whose version later decisions ask for."""
 
 
 class LockedFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """A locked image: its row of the lock, its packages, the files that hold them, what changed."""
+    """A locked image: its row of the lock, its packages, the files that hold them, what changed.
+
+    `os_packages` are the names of those that come from the distribution.
+    """
 
     locked: LockedImage
     packages: tuple[LockedPackage, ...]
     files: tuple[RenderedFile, ...]
     changes: tuple[Change, ...]
+    os_packages: frozenset[str] = frozenset()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         upgrade: Take the newest versions instead of keeping pins that still fit.
         packages: Packages that are upgraded, where the others keep their pins.
         constraints: What other images hold it to, as PEP 508 requirements.
+        placed: The layers that packages have so far.
         read: Reads a file of the spec's folder.
 
     """
@@ -50,6 +57,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     upgrade: bool
     packages: tuple[str, ...]
     constraints: tuple[str, ...]
+    placed: Places
     read: Read
 
 
@@ -69,17 +77,32 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
     locker = load_locker(image.locker)
     held = f", held to {', '.join(job.constraints)}" if job.constraints else ""
     report(f"locking {job.name} with {image.locker}{held}")
+    warn_of_indexes(image, request)
     current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
     ca = find_ca_certificates(job.loaded)
     result = locker.lock(request, current=current, ca_certificates=ca)
     # Loaded while the locker ran: see lock.resolve.
-    from envgen.lock.gpu_code import read_gpu_code  # noqa: PLC0415
+    from envgen.lock.limits import weigh_layers  # noqa: PLC0415
+    from envgen.lock.own import lock_own, require_none_from_index  # noqa: PLC0415
     from envgen.lock.sizes import fill_sizes  # noqa: PLC0415
 
     before = read_package_tables(request, job.read)
+    require_own_index(image, spec.network, request, result.packages)
+    warn_of_git(request.image, result.packages)
+    own = lock_own(
+        request,
+        image.install,
+        root=job.loaded.root,
+        read=job.read,
+        upgrade=job.upgrade,
+        ca_certificates=ca,
+    )
+    require_none_from_index(job.name, own.packages, result.packages)
     packages = fill_sizes(result.packages, _known_sizes(before), ca)
+    hashed = _find_hashed(result, read_hashed(request, job.read))
     given = locker.render_inputs(request)
-    layers = tuple(_make_layers(request, packages))
+    layers = tuple(_make_layers(request, packages, job.placed, hashed))
+    weighed = weigh_layers(job.name, image, packages, tuple(locked for locked, _ in layers), ca)
     return LockedFiles(
         locked=LockedImage(
             base=choose_base(spec, image).image,
@@ -88,17 +111,32 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
             input_sha256=hash_inputs(given),
             lock_sha256=sha256(result.native.content),
             frameworks={p.name: p.version for p in packages if p.name in FRAMEWORKS},
-            layers=tuple(locked for locked, _ in layers),
-            gpu_code=read_gpu_code(job.name, packages, wants_gpu=image.gpu is not None),
+            layers=weighed,
+            hashed=hashed,
+            own=own.packages,
+            build_sha256="".join(sha256(file.content) for file in own.files),
         ),
         packages=packages,
-        files=(*given, result.native, *(file for _, file in layers)),
+        files=(*given, result.native, *own.files, *(file for _, file in layers)),
         changes=compare_packages(job.name, before, packages),
     )
 
 
+def _find_hashed(result: LockResult, before: frozenset[str]) -> tuple[str, ...]:
+    """Return the files without a published hash: of this run, and those whose hash was kept."""
+    locked = {
+        artifact.filename
+        for package in result.packages
+        for artifact in (*package.wheels, *package.downloads.values())
+    }
+    return tuple(sorted(locked & {*result.hashed, *before}))
+
+
 def _make_layers(
-    request: LockRequest, packages: tuple[LockedPackage, ...]
+    request: LockRequest,
+    packages: tuple[LockedPackage, ...],
+    placed: Places,
+    hashed: tuple[str, ...],
 ) -> Iterator[tuple[LockedLayer, RenderedFile]]:
     """Yield the layers of an image with their files, in the order in which they are stacked."""
     conda = tuple(package for package in packages if package.conda)
@@ -107,17 +145,27 @@ def _make_layers(
         from envgen.lockers.conda_layer import render_layer  # noqa: PLC0415 - only for conda-lock
 
         yield _make_layer(request, "conda", "conda", conda, render_layer(conda))
-    if others or not conda:
-        from envgen.lock.pylock import render_pylock  # noqa: PLC0415 - see lock.resolve
+    git = tuple(package for package in others if package.git)
+    others = tuple(package for package in others if not package.git)
+    from envgen.lock.pylock import render_pylock  # noqa: PLC0415 - see lock.resolve
 
-        pylock = render_pylock(others, request.python)
-        yield _make_layer(request, "packages", "pylock", others, pylock)
+    if others or not conda:
+        from envgen.lock.layers import place_packages  # noqa: PLC0415 - see lock.resolve
+
+        layers = place_packages(others, placed)
+        for name, members in layers.items():
+            pylock = render_pylock(members, request.python, hashed)
+            layer, file = _make_layer(request, name, "pylock", members, pylock)
+            names = tuple(package.name for package in members) if len(layers) > 1 else ()
+            yield msgspec.structs.replace(layer, members=names), file
+    if git:
+        yield _make_layer(request, "git", "git", git, render_pylock(git, request.python))
 
 
 def _make_layer(
     request: LockRequest,
     name: str,
-    kind: Literal["pylock", "conda"],
+    kind: Literal["pylock", "git", "conda"],
     packages: tuple[LockedPackage, ...],
     text: str,
 ) -> tuple[LockedLayer, RenderedFile]:
@@ -144,15 +192,27 @@ def _make_layer(
 
 def read_package_tables(request: LockRequest, read: Read) -> list[dict[str, object]]:
     """Return the package tables of the layers on disk; none of those that cannot be read."""
-    found: list[dict[str, object]] = []
-    for file in ("conda.toml", "pylock.packages.toml"):
+    return [
+        entry
+        for document in _read_layers(request, read)
+        for entry in document.get("packages", [])
+        if isinstance(entry, dict)
+    ]
+
+
+def read_hashed(request: LockRequest, read: Read) -> frozenset[str]:
+    """Return the files of the layers on disk whose hash envgen has computed."""
+    tables = (
+        document.get("tool", {}).get("envgen", {}) for document in _read_layers(request, read)
+    )
+    return frozenset(name for table in tables for name in table.get("hashed", ()))
+
+
+def _read_layers(request: LockRequest, read: Read) -> Iterator[dict[str, Any]]:
+    for file in ("conda.toml", *(f"pylock.{layer}.toml" for layer in (*LAYERS, "git"))):
         content = read(f"{request.folder}/{file}")
-        try:
-            packages = tomllib.loads((content or b"").decode()).get("packages", [])
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            continue
-        found += [entry for entry in packages if isinstance(entry, dict)]
-    return found
+        with contextlib.suppress(tomllib.TOMLDecodeError, UnicodeDecodeError):
+            yield tomllib.loads((content or b"").decode())
 
 
 def _known_sizes(packages: Iterable[dict[str, object]]) -> dict[str, int]:

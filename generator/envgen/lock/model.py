@@ -14,10 +14,15 @@ _Digest = Annotated[
     msgspec.Meta(pattern=r"^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})\Z"),
 ]
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Release = Annotated[str, msgspec.Meta(pattern=r"^([0-9]+(\.[0-9]+)*)?\Z")]
 _LayerName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")]
 
 LOCK_FILE: Final = "envgen.lock"
 FORMAT: Final = 1
+BUILD_FILE: Final = "build.txt"
+"""What pins the tools that build a project's own packages, in the image's folder."""
+APT_FILE: Final = "apt.toml"
+"""What pins OS packages, in the image's folder."""
 
 
 # What a lock holds is written into Dockerfiles, so a damaged one must not be able to add lines.
@@ -40,6 +45,7 @@ class LockedBase(_Row, frozen=True, kw_only=True):
         digest: `sha256:` and 64 hex digits; of the index where the image has several platforms.
         platforms: Those that the image has, where known.
         origin: Where the digest comes from: `registry`, or the source of a row of bases.toml.
+        environment: Its variables that are about CUDA, of an image that is asked for them.
 
     """
 
@@ -47,6 +53,7 @@ class LockedBase(_Row, frozen=True, kw_only=True):
     digest: _Digest
     platforms: tuple[_Word, ...] = ()
     origin: str
+    environment: dict[_Word, str] = msgspec.field(default_factory=dict)
 
 
 class LockedTool(_Row, frozen=True, kw_only=True):
@@ -57,25 +64,35 @@ class LockedTool(_Row, frozen=True, kw_only=True):
     sha256: dict[_Word, _Sha256]
 
 
+LAYERS: Final = ("cuda-packages", "framework", "heavy", "packages")
+"""The layers that packages of PyPI may be in, the one that changes least first."""
+
+
 class LockedLayer(_Row, frozen=True, kw_only=True):
     """Packages that are installed together, from one file.
 
     Attributes:
         name: The layer's name.
-        kind: What its file is: a pylock.toml, or conda packages.
+        kind: What its file is: a pylock.toml, one of commits of git, or conda packages.
         sha256: Of its file.
         packages: How many there are.
         download_bytes: What has to be fetched, by platform, of the artifacts whose size is known.
         unknown_sizes: How many artifacts have no known size.
+        unpacked_bytes: What its files weigh once installed, by platform, without bytecode; empty
+            where nobody asked or a server did not tell.
+        members: The names of its packages, which stay together; empty where the image has one
+            layer.
 
     """
 
     name: _LayerName
-    kind: Literal["pylock", "conda"] = "pylock"
+    kind: Literal["pylock", "git", "conda"] = "pylock"
     sha256: _Sha256
     packages: int
     download_bytes: dict[_Word, int]
     unknown_sizes: int = 0
+    unpacked_bytes: dict[_Word, int] = msgspec.field(default_factory=dict)
+    members: tuple[_Word, ...] = ()
 
     @property
     def file(self) -> str:
@@ -90,12 +107,94 @@ class LockedGpuCode(_Row, frozen=True, kw_only=True):
         package: Its name.
         version: Its version, the local part included.
         cuda: The CUDA release that it uses, as `12.8`; empty where nothing tells.
+        platforms: Where it does; empty for all of the image's.
 
     """
 
     package: str
     version: str
     cuda: str
+    platforms: tuple[_Word, ...] = ()
+
+
+class LockedSystemCuda(_Row, frozen=True, kw_only=True):
+    """CUDA libraries that no package brings, out of an image of nvidia/cuda.
+
+    Attributes:
+        image: The `image` of the `LockedBase` that they are taken from.
+        asked: What the spec asked for: its base and its CUDA. Where it asks for other, the lock is
+            stale.
+
+    """
+
+    image: _Word
+    asked: str
+
+
+class LockedSuite(_Row, frozen=True, kw_only=True):
+    """A suite of an archive that OS packages were chosen from.
+
+    Attributes:
+        archive: The archive's name.
+        suite: Its name there.
+        sha256: Of its InRelease, which has the hash of all that it holds.
+        key: The fingerprint of the key that signed it; empty where nobody could look.
+
+    """
+
+    archive: _Word
+    suite: _Word
+    sha256: _Sha256
+    key: Annotated[str, msgspec.Meta(pattern=r"^([0-9A-F]{40})?\Z")] = ""
+
+
+class LockedApt(_Row, frozen=True, kw_only=True):
+    """OS packages, pinned in a file of the image's folder.
+
+    Attributes:
+        input_sha256: Of what they were chosen for. Where the spec gives other, the lock is stale.
+        sha256: Of the file.
+        moment: Whose state of the archives it is, as 20261101T000000Z.
+        suites: What they were chosen from.
+        base_sha256: Of dpkg's record in the base, by platform: what was there already.
+        packages: How many there are.
+        names: Those that the spec asks for.
+        download_bytes: What has to be fetched, by platform.
+        unpacked_bytes: About what they weigh once installed, by platform.
+
+    """
+
+    input_sha256: _Sha256
+    sha256: _Sha256
+    moment: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z\Z")]
+    suites: tuple[LockedSuite, ...]
+    base_sha256: dict[_Word, _Sha256]
+    packages: int
+    names: tuple[_Word, ...]
+    download_bytes: dict[_Word, int]
+    unpacked_bytes: dict[_Word, int]
+
+
+class LockedOwn(_Row, frozen=True, kw_only=True):
+    """A package of the project's own, which the image's build makes a wheel of.
+
+    Attributes:
+        name: Its name, normalised.
+        folder: Of its pyproject.toml, relative to the spec.
+        files: What its build gets to see.
+        sha256: Of its pyproject.toml; what its code is, the build sees for itself.
+
+    """
+
+    name: _Word
+    folder: str
+    files: tuple[str, ...]
+    sha256: _Sha256
+
+    @property
+    def project_file(self) -> str:
+        """The path of its pyproject.toml, relative to the spec."""
+        return "pyproject.toml" if self.folder == "." else f"{self.folder}/pyproject.toml"
 
 
 class LockedImage(_Row, frozen=True, kw_only=True):
@@ -104,12 +203,21 @@ class LockedImage(_Row, frozen=True, kw_only=True):
     Attributes:
         base: The `image` of the `LockedBase` it stands on.
         locker: The locker's name.
-        locker_version: The locker's version when it last ran.
+        locker_version: The locker's version when it last ran; with the solver's for conda-lock
+            (`4.0.3+py-rattler-0.28.0`), and for pip that of uv, which compiles (`uv-0.13.9`).
         input_sha256: Of the locker's input files. Where the spec gives others, the lock is stale.
         lock_sha256: Of the locker's own lock file.
         frameworks: Versions of the frameworks that decisions depend on, by package name.
         layers: In the order in which images stack them.
         gpu_code: What decides on which drivers and GPUs the image runs; empty without CUDA.
+        base_cuda: The CUDA release of the base, or of what is taken out of an image of nvidia/cuda;
+            empty where there is none.
+        links: Packages that load CUDA libraries which no other brings, as `NAME==VERSION`.
+        system_cuda: Where these come from; None where the base has them, or nothing needs them.
+        hashed: Files whose SHA-256 was computed, because their index publishes none.
+        own: The project's own packages, in the order in which they are built.
+        build_sha256: Of the file that pins what builds them; empty where there are none.
+        apt: Its OS packages; None where it asks for none.
 
     """
 
@@ -121,6 +229,13 @@ class LockedImage(_Row, frozen=True, kw_only=True):
     frameworks: dict[_Word, _Word]
     layers: tuple[LockedLayer, ...]
     gpu_code: tuple[LockedGpuCode, ...] = ()
+    base_cuda: _Release = ""
+    links: tuple[_Word, ...] = ()
+    system_cuda: LockedSystemCuda | None = None
+    hashed: tuple[_Word, ...] = ()
+    own: tuple[LockedOwn, ...] = ()
+    build_sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
+    apt: LockedApt | None = None
 
 
 class Lock(_Row, frozen=True, kw_only=True):
@@ -146,6 +261,28 @@ class Lock(_Row, frozen=True, kw_only=True):
 
     def find_tool(self, name: str) -> LockedTool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """The layers that packages have so far, by name.
+
+    Attributes:
+        own: In the image itself; empty where it has one layer, or none.
+        others: In other images of the spec, so that images share what they can.
+
+    """
+
+    own: dict[str, str] = msgspec.field(default_factory=dict)
+    others: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def find_places(lock: Lock, name: str) -> Places:
+    """Return where the packages of an image are, and those of the other images."""
+    found: tuple[dict[str, str], dict[str, str]] = {}, {}
+    for image, locked in lock.images.items():
+        for layer in locked.layers:
+            found[image != name].update(dict.fromkeys(layer.members, layer.name))
+    return Places(own=found[0], others=found[1])
 
 
 EMPTY: Final = Lock(format=FORMAT, bases=(), tools=(), images={})

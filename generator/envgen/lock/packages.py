@@ -20,6 +20,23 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
 
 
+class GitCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit of a repository, whose name is made of its content; it has no other hash.
+
+    Attributes:
+        url: Of the repository.
+        commit: 40 hex digits, or 64.
+        ref: What was asked for: a tag, a branch; empty for the default branch.
+        subdirectory: Where in the repository the package is; empty for its top.
+
+    """
+
+    url: str
+    commit: str
+    ref: str = ""
+    subdirectory: str = ""
+
+
 class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """A package at one version.
 
@@ -33,6 +50,7 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
         marker: A PEP 508 marker that says when it is installed; empty for always.
         downloads: What an installer takes, by platform (`linux/amd64`).
         conda: The name that it has on a conda channel; empty for a package of PyPI.
+        git: The commit that it is built from; None for a package of an index.
 
     """
 
@@ -43,3 +61,4 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     marker: str = ""
     downloads: dict[str, Artifact] = msgspec.field(default_factory=dict)
     conda: str = ""
+    git: GitCommit | None = None

@@ -5,7 +5,7 @@ SHA-256. Writing gives one file per layer, which the image build installs as it 
 """
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
@@ -13,8 +13,9 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from envgen.errors import LockError, Problem
-from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lock.packages import Artifact, GitCommit, LockedPackage
 from envgen.lockers import LockRequest
+from envgen.lockers.indexes import requirement_name
 from envgen.platforms import MACHINES
 from envgen.rendered import quote_toml
 
@@ -57,6 +58,10 @@ class _Selector:
         ]
         if not platforms:
             return None
+        everywhere = len(platforms) == len(self.request.platforms)
+        marker = "" if everywhere else str(package.marker)
+        if package.vcs:
+            return self._from_git(package, marker)
         wheels: dict[str, Artifact] = {}
         downloads: dict[str, Artifact] = {}
         source: Artifact | None = None
@@ -70,18 +75,39 @@ class _Selector:
                 source = downloads[platform] = self._artifact(package, package.sdist)
             else:
                 self._report_no_wheel(package, platform)
-        everywhere = len(platforms) == len(self.request.platforms)
         return LockedPackage(
             name=package.name,
             version=str(package.version),
             wheels=tuple(wheels[name] for name in sorted(wheels)),
             source=source,
-            marker="" if everywhere else str(package.marker),
+            marker=marker,
             downloads=downloads,
         )
 
+    def _from_git(self, package: Package, marker: str) -> LockedPackage:
+        """Return a package that a repository has; nobody is sent to one unasked."""
+        assert package.vcs is not None  # noqa: S101 - the caller's question
+        asked = (text for text in self.request.requirements if "git+" in text)
+        if package.name not in {requirement_name(text) for text in asked} | self.may_build:
+            self._report(
+                f"{package.name} comes from the repository {package.vcs.url}",
+                why="another package asks for it; its build would run code that nobody has chosen",
+                fix=f'allow it: allow-source = ["{package.name}"]',
+            )
+        return LockedPackage(
+            name=package.name,
+            version=str(package.version or ""),
+            marker=marker,
+            git=GitCommit(
+                url=package.vcs.url or "",
+                commit=package.vcs.commit_id,
+                ref=package.vcs.requested_revision or "",
+                subdirectory=package.vcs.subdirectory or "",
+            ),
+        )
+
     def _applies(self, package: Package, platform: str) -> bool:
-        environment = _marker_environment(self.request.python, platform)
+        environment = marker_environment(self.request.python, platform)
         return package.marker is None or package.marker.evaluate(environment)
 
     def _fitting(self, package: Package, platform: str) -> Iterator[tuple[int, Artifact]]:
@@ -132,6 +158,16 @@ class _Selector:
             self.problems.append(problem)
 
 
+def fits(filename: str, package: str, request: LockRequest) -> bool:
+    """Return whether an image can install a file: a wheel for it, or an archive it may build."""
+    if not filename.endswith(".whl"):
+        return package in {canonicalize_name(name) for name in request.allow_source}
+    tags = parse_wheel_filename(filename)[3]
+    return any(
+        not tags.isdisjoint(_tags(request.python, platform)) for platform in request.platforms
+    )
+
+
 def _all_tags(package: Package) -> Iterator[Tag]:
     for wheel in package.wheels or ():
         yield from parse_wheel_filename(wheel.filename)[3]
@@ -148,7 +184,7 @@ def _tags(python: str, platform: str) -> Iterator[Tag]:
     yield from compatible_tags((major, minor), f"cp{major}{minor}", platforms)
 
 
-def _marker_environment(python: str, platform: str) -> dict[str, str | frozenset[str]]:
+def marker_environment(python: str, platform: str) -> dict[str, str | frozenset[str]]:
     return {
         "extra": "",
         "implementation_name": "cpython",
@@ -165,8 +201,17 @@ def _marker_environment(python: str, platform: str) -> dict[str, str | frozenset
     }
 
 
-def render_pylock(packages: Iterable[LockedPackage], python: str) -> str:
-    """Return the text of a pylock.toml that holds just `packages`, an artifact a line."""
+def render_pylock(
+    packages: Collection[LockedPackage], python: str, hashed: Iterable[str] = ()
+) -> str:
+    """Return the text of a pylock.toml that holds just `packages`, an artifact a line.
+
+    Args:
+        packages: What it holds.
+        python: Major and minor version.
+        hashed: Names of files whose index publishes no hash.
+
+    """
     lines = ['lock-version = "1.0"', f'requires-python = "=={python}.*"', 'created-by = "envgen"']
     for package in packages:
         lines += ["", "[[packages]]"]
@@ -175,10 +220,29 @@ def render_pylock(packages: Iterable[LockedPackage], python: str) -> str:
             lines.append(f"marker = {quote_toml(package.marker)}")
         if package.source:
             lines.append(f"sdist = {_artifact_row(package.source)}")
+        if package.git:
+            lines += ["# No hash: the commit is named by its content.", _git_row(package.git)]
         if package.wheels:
             rows = [f"    {_artifact_row(wheel)},\n" for wheel in package.wheels]
             lines.append("wheels = [\n" + "".join(rows) + "]")
+    files = {wheel.filename for package in packages for wheel in package.wheels}
+    names = [f"    {quote_toml(name)},\n" for name in hashed if name in files]
+    if names:
+        lines += ["", "[tool.envgen]", "# Their index publishes no hash: it was computed."]
+        lines.append("hashed = [\n" + "".join(names) + "]")
     return "\n".join(lines) + "\n"
+
+
+def _git_row(git: GitCommit) -> str:
+    fields = {
+        "type": "git",
+        "url": git.url,
+        "requested-revision": git.ref,
+        "commit-id": git.commit,
+        "subdirectory": git.subdirectory,
+    }
+    words = (f"{key} = {quote_toml(value)}" for key, value in fields.items() if value)
+    return f"vcs = {{ {', '.join(words)} }}"
 
 
 def _artifact_row(artifact: Artifact) -> str:

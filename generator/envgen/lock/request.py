@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from envgen.lockers import LockRequest
+from envgen.lockers.indexes import choose_indexes
 from envgen.spec.model import Image, Spec
 
 ENVIRONMENTS: Final = "environments"
@@ -31,6 +32,7 @@ def make_request(spec: Spec, name: str) -> LockRequest:
         platforms=image_platforms(spec, name),
         allow_source=image.allow_source,
         index=spec.network.index or "",
+        indexes=choose_indexes(image, spec.network, requirements),
         exclude_newer=spec.network.exclude_newer or "",
         **_conda(spec, image),
     )

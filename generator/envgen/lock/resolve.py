@@ -1,5 +1,6 @@
 """Making a lock: every image that needs it, side by side, all or nothing."""
 
+import functools
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -7,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from envgen.errors import EnvgenError, LockError, Problem
-from envgen.lock.bases import check_platforms, pin_base
+from envgen.errors import EnvgenError, LockError, Problem, SpecError
+from envgen.lock.bases import check_platforms, pin_base, read_environment
 from envgen.lock.changes import Change
 from envgen.lock.image import Job, LockedFiles, lock_image, read_package_tables
-from envgen.lock.model import FORMAT, LOCK_FILE, Lock, LockedBase, write_lock
+from envgen.lock.model import FORMAT, LOCK_FILE, Lock, LockedBase, find_places, write_lock
 from envgen.lock.network import find_ca_certificates, find_mirrors
 from envgen.lock.pool import Pool
 from envgen.lock.request import image_platforms, make_request
 from envgen.lock.staleness import Read
 from envgen.lock.tools import pin_tools
 from envgen.lockers import load_locker
-from envgen.plan.base import choose_base, official_python
+from envgen.plan.base import choose_base, choose_python, official_python
 from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, key_prefix
 from envgen.spec.model import Spec
@@ -63,20 +64,31 @@ def lock_images(
         EnvgenError: With the problems of every image and base that failed.
 
     """
-    jobs = _make_jobs(loaded, tuple(names), upgrade=upgrade, packages=packages, read=read)
+    jobs = _make_jobs(loaded, current, tuple(names), upgrade=upgrade, packages=packages, read=read)
     kept = {base.image: base for base in current.bases if not upgrade}
     with Pool(_PARALLEL) as pool:
         pinning = _start_pinning(pool, loaded, kept)
         locking = {name: pool.submit(lock_image, job, report) for name, job in jobs.items()}
         # What reads their results takes a while to load: now, while they wait for the network.
-        for name in ("gpu_code", "pylock", "sizes"):
+        for name in ("system_cuda", "layers", "limits", "pylock", "sizes"):
             importlib.import_module(f"envgen.lock.{name}")
         _gather([*pinning.values(), *locking.values()], loaded.file)
         results = {name: future.result() for name, future in locking.items()}
         if loaded.spec.project.agree:
             fixed = _read_fixed(loaded.spec, current, jobs, read)
             results = _make_agree(pool, loaded, jobs, results, fixed=fixed, report=report)
-    bases = {**kept, **{image: future.result() for image, future in pinning.items()}}
+        bases = {**kept, **{image: future.result() for image, future in pinning.items()}}
+        results = _add_apt(
+            loaded, current, results, bases, upgrade=upgrade, read=read, report=report
+        )
+        from envgen.lock.system_cuda import add_cuda  # noqa: PLC0415 - loaded above
+
+        pin = functools.partial(_pin_with_environment, pool, loaded, bases)
+        try:
+            results, more = add_cuda(loaded.spec, current, results, pin, upgrade=upgrade)
+        except LockError as error:
+            raise LockError(*_name_file(error.problems, loaded.file)) from error
+    bases |= more
     lock = _merge(loaded.spec, current, bases, results, upgrade=upgrade)
     files = tuple(file for result in results.values() for file in result.files)
     changes = tuple(change for result in results.values() for change in result.changes)
@@ -89,6 +101,7 @@ def lock_images(
 
 def _make_jobs(
     loaded: LoadedSpec,
+    current: Lock,
     names: tuple[str, ...],
     *,
     upgrade: bool,
@@ -106,6 +119,7 @@ def _make_jobs(
             upgrade=upgrade,
             packages=packages,
             constraints=(),
+            placed=find_places(current, name),
             read=read,
         )
         for name, locker in lockers.items()
@@ -123,9 +137,47 @@ def _start_pinning(
     }
 
 
+def _pin_with_environment(
+    pool: Pool, loaded: LoadedSpec, bases: Mapping[str, LockedBase], images: Iterable[str]
+) -> dict[str, LockedBase]:
+    """Return images that CUDA comes from, with their digests and their variables."""
+    mirrors, certificates = find_mirrors(loaded), find_ca_certificates(loaded)
+
+    def pin(image: str) -> LockedBase:
+        base = bases.get(image) or pin_base(image, mirrors=mirrors, ca_certificates=certificates)
+        if base.environment:
+            return base
+        return read_environment(base, mirrors=mirrors, ca_certificates=certificates)
+
+    pinning = {image: pool.submit(pin, image) for image in images}
+    _gather(pinning.values(), loaded.file)
+    return {image: future.result() for image, future in pinning.items()}
+
+
+def _add_apt(
+    loaded: LoadedSpec,
+    current: Lock,
+    results: dict[str, LockedFiles],
+    bases: Mapping[str, LockedBase],
+    *,
+    upgrade: bool,
+    read: Read,
+    report: Callable[[str], None],
+) -> dict[str, LockedFiles]:
+    if not any(loaded.spec.images[name].apt for name in results):
+        return results
+    from envgen.lock.apt import add_apt  # noqa: PLC0415 - few specs ask for OS packages
+
+    try:
+        return add_apt(loaded, current, results, bases, upgrade=upgrade, read=read, report=report)
+    except LockError as error:
+        raise LockError(*_name_file(error.problems, loaded.file)) from error
+
+
 def _wanted_bases(spec: Spec) -> list[str]:
     chosen = {choose_base(spec, image).image for image in spec.images.values()}
-    return sorted({official_python(spec), *chosen})
+    copied = {choose_python(spec, image) for image in spec.images.values()} - {""}
+    return sorted({official_python(spec), *chosen, *copied})
 
 
 def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
@@ -135,8 +187,10 @@ def _gather(futures: "Iterable[Future[Any]]", file: str) -> None:
     """
     failed = [error for future in futures if (error := future.exception())]
     known = [error for error in failed if isinstance(error, EnvgenError)]
-    if len(known) < len(failed):
-        raise next(error for error in failed if not isinstance(error, EnvgenError))
+    # What the spec asks for in vain explains what lockers then do not find.
+    known = [error for error in known if isinstance(error, SpecError)] or known
+    if defect := next((error for error in failed if not isinstance(error, EnvgenError)), None):
+        raise defect
     if known:
         problems = (problem for error in known for problem in error.problems)
         raise type(known[0])(*dict.fromkeys(_name_file(problems, file)))
@@ -204,18 +258,21 @@ def _merge(
     upgrade: bool,
 ) -> Lock:
     """Return the lock of all images: those of `results`, and those that stay as they were."""
+    images = {
+        name: results[name].locked if name in results else current.images[name]
+        for name in spec.images
+        if name in results or name in current.images
+    }
+    cuda = {name: image.system_cuda.image for name, image in images.items() if image.system_cuda}
     for name, image in spec.images.items():
-        check_platforms(bases[choose_base(spec, image).image], image_platforms(spec, name), name)
+        for base in filter(None, (choose_base(spec, image).image, cuda.get(name))):
+            check_platforms(bases[base], image_platforms(spec, name), name)
     return Lock(
         format=FORMAT,
         agree=spec.project.agree,
-        bases=tuple(bases[image] for image in _wanted_bases(spec)),
+        bases=tuple(bases[image] for image in sorted({*_wanted_bases(spec), *cuda.values()})),
         tools=tuple(pin_tools(spec, current, upgrade=upgrade)),
-        images={
-            name: results[name].locked if name in results else current.images[name]
-            for name in spec.images
-            if name in results or name in current.images
-        },
+        images=images,
     )
 
 

@@ -7,11 +7,17 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from packaging.pylock import PackageSdist, PackageWheel, Pylock, PylockValidationError
+from packaging.pylock import (
+    PackageSdist,
+    PackageVcs,
+    PackageWheel,
+    Pylock,
+    PylockValidationError,
+)
 
 from envgen.errors import LockError
 from envgen.lock.model import LockedImage
-from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lock.packages import Artifact, GitCommit, LockedPackage
 from envgen.lock.request import image_folder
 
 Read = Callable[[str], bytes | None]
@@ -58,7 +64,17 @@ def _read_pylock(document: dict[str, Any]) -> Iterable[LockedPackage]:
             wheels=tuple(_artifact(wheel) for wheel in package.wheels or ()),
             source=_artifact(package.sdist) if package.sdist else None,
             marker=str(package.marker or ""),
+            git=_commit(package.vcs) if package.vcs else None,
         )
+
+
+def _commit(found: PackageVcs) -> GitCommit:
+    return GitCommit(
+        url=found.url or "",
+        commit=found.commit_id,
+        ref=found.requested_revision or "",
+        subdirectory=found.subdirectory or "",
+    )
 
 
 def _artifact(found: PackageWheel | PackageSdist) -> Artifact:
@@ -107,5 +123,6 @@ def _read_conda(document: dict[str, Any]) -> Iterable[LockedPackage]:
 
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Iterable[LockedPackage]]]] = {
     "pylock": _read_pylock,
+    "git": _read_pylock,
     "conda": _read_conda,
 }

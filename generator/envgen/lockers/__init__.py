@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from envgen.lock.packages import LockedPackage
+from envgen.lockers.indexes import PackageIndex
 from envgen.rendered import RenderedFile
 
 
@@ -22,6 +23,7 @@ class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
         platforms: As `linux/amd64`.
         allow_source: Names of packages that may be built from source.
         index: The package index; empty for PyPI.
+        indexes: Indexes beside it, each with the packages that come from there alone.
         exclude_newer: RFC 3339 moment; empty for none.
         conda: MatchSpecs of what conda installs; only conda-lock knows them.
         channels: Conda channels, the one that wins first.
@@ -42,6 +44,7 @@ class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[str, ...]
     allow_source: tuple[str, ...] = ()
     index: str = ""
+    indexes: tuple[PackageIndex, ...] = ()
     exclude_newer: str = ""
     conda: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
@@ -58,12 +61,14 @@ class LockResult(msgspec.Struct, frozen=True, kw_only=True):
         native: The locker's own lock file.
         packages: What it pinned, sorted by name.
         offline: Whether it had to answer from its cache because the network did not.
+        hashed: File names of artifacts whose SHA-256 was computed, since their index gives none.
 
     """
 
     native: RenderedFile
     packages: tuple[LockedPackage, ...]
     offline: bool = False
+    hashed: tuple[str, ...] = ()
 
 
 class Locker(Protocol):

@@ -7,9 +7,9 @@ its place: conda-lock's own environment runs it, so it imports nothing of envgen
 Virtual packages come from CONDA_OVERRIDE_*, as conda reads them. conda-lock also passes them as a
 channel of its own on this disk, which a solver that reads the variables must not see twice.
 
-CONDA_LOCK_WISHES may name a JSON file: `keep` has the records of packages that are kept where they
-still fit, `constraints` MatchSpecs for packages that need not be there, `exclude_newer` the moment
-(RFC 3339) after which nothing is taken.
+CONDA_LOCK_WISHES may name a JSON file: `keep` has platform, name and URL of packages that are kept
+where they still fit, `constraints` MatchSpecs for packages that need not be there, `exclude_newer`
+the moment (RFC 3339) after which nothing is taken.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,13 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 def _create(arguments: argparse.Namespace) -> Json:
     wishes = _read_wishes()
+    more = {
+        "constraints": wishes["constraints"],
+        "exclude_newer": _read_moment(wishes["exclude_newer"]),
+    }
     here = os.environ["CONDA_SUBDIR"]
-    newest = _read_moment(wishes["exclude_newer"])
-    kept = [
-        _read_record(row["record"])
-        for row in wishes["keep"]
-        if row["platform"] == here and _is_older(row["record"], newest)
-    ]
-    more = {"constraints": wishes["constraints"], "exclude_newer": newest}
-    return _actions(_solve(arguments, arguments.specs, kept, more))
+    kept = {row["url"]: row["name"] for row in wishes["keep"] if row["platform"] == here}
+    return _actions(_solve(arguments, arguments.specs, kept=kept, more=more))
 
 
 def _install(arguments: argparse.Namespace) -> Json:
@@ -124,29 +122,45 @@ def _read_prefix(prefix: Path) -> list[Json]:
 def _solve(
     arguments: argparse.Namespace,
     specs: Iterable[str],
-    keep: Iterable[rattler.RepoDataRecord],
+    keep: Iterable[rattler.RepoDataRecord] = (),
+    *,
+    kept: Mapping[str, str] | None = None,
     more: Json | None = None,
 ) -> list[rattler.RepoDataRecord]:
+    """Solve; `keep` stays where it fits, and so does what `kept` names by URL."""
     channels = (url for url in arguments.channel if _FAKE_CHANNEL not in url)
     question = {
         "sources": [rattler.Channel(url) for url in channels],
-        "specs": list(specs),
+        # As texts they are read strictly, and `numpy 2.1.0`, which conda-lock writes, is refused.
+        "specs": [rattler.MatchSpec(spec) for spec in specs],
         "platforms": [rattler.Subdir(os.environ["CONDA_SUBDIR"]), rattler.Subdir("noarch")],
         "locked_packages": list(keep),
         **(more or {}),
         "virtual_packages": list(_virtual_packages()),
     }
     try:
-        return asyncio.run(_ask(question, sharded=True))
+        return asyncio.run(_ask(question, kept or {}, sharded=True))
     except GatewayError:
         # py-rattler 0.28.0 takes "304 Not Modified", where it asks for shards, for a failure.
-        return asyncio.run(_ask(question, sharded=False))
+        return asyncio.run(_ask(question, kept or {}, sharded=False))
 
 
-async def _ask(question: Json, *, sharded: bool) -> list[rattler.RepoDataRecord]:
+async def _ask(
+    question: Json, kept: Mapping[str, str], *, sharded: bool
+) -> list[rattler.RepoDataRecord]:
     settings = rattler.SourceConfig(sharded_enabled=sharded)
     gateway = rattler.Gateway(default_config=settings)
-    solved: list[rattler.RepoDataRecord] = await rattler.solve(**question, gateway=gateway)
+    locked = [*question["locked_packages"]]
+    if kept:
+        names = sorted(set(kept.values()))
+        found = await gateway.query(
+            question["sources"], question["platforms"], names, recursive=False
+        )
+        newest = question.get("exclude_newer")
+        locked += [r for one in found for r in one if r.url in kept and _is_older(r, newest)]
+    solved: list[rattler.RepoDataRecord] = await rattler.solve(
+        **{**question, "locked_packages": locked}, gateway=gateway
+    )
     return solved
 
 
@@ -161,16 +175,15 @@ def _read_moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def _is_older(index: Json, newest: datetime | None) -> bool:
+def _is_older(record: rattler.RepoDataRecord, newest: datetime | None) -> bool:
     """Tell whether a record may be kept: as for all others, one without a time may not."""
     if newest is None:
         return True
-    milliseconds = index.get("timestamp")
-    return milliseconds is not None and milliseconds <= newest.timestamp() * 1000
+    return record.timestamp is not None and record.timestamp <= newest
 
 
 def _read_record(index: Json) -> rattler.RepoDataRecord:
-    """Return a record from the JSON of a channel, or of a prefix."""
+    """Return a record from the JSON of a prefix."""
     package = rattler.PackageRecord(
         index["name"],
         index["version"],

@@ -15,10 +15,11 @@ def explain_records(image: str, stderr: str) -> EnvgenError:
     last = (stderr.strip().splitlines() or ["it ended without a word"])[-1]
     if "GatewayError" in stderr:
         return _no_channel(image, last)
-    return _unreadable(image, last)
+    return refuse_unreadable(image, last)
 
 
-def _unreadable(image: str, why: str) -> LockError:
+def refuse_unreadable(image: str, why: str) -> LockError:
+    """Return the error that a damaged lock amounts to."""
     return LockError.single(
         f"{NATIVE} cannot be read",
         key=f"images.{image}",
@@ -51,7 +52,7 @@ def explain_failure(image: str, stderr: str) -> EnvgenError:
     _log.info("conda-lock said:\n%s", stderr.rstrip())
     found = _REFUSED.search(stderr)
     if found is None and "validation error for Lockfile" in stderr:
-        return _unreadable(image, "\n".join(stderr.strip().splitlines()[-4:]))
+        return refuse_unreadable(image, "\n".join(stderr.strip().splitlines()[-4:]))
     if found is None:
         last = "\n".join(stderr.strip().splitlines()[-8:])
         return ToolError.single("conda-lock failed", key=f"images.{image}", why=last)

@@ -9,27 +9,33 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envgen import process
+from envgen.constraints import TranslationError
+from envgen.constraints.conda import from_pep440
 from envgen.errors import LockError, ToolError
+from envgen.export.conda_lock import CondaPackage, read_conda_lock
 from envgen.lock.packages import LockedPackage
+from envgen.lock.pool import Pool
 from envgen.lockers import LockRequest, LockResult
-from envgen.lockers.conda_failures import explain_failure, explain_records
+from envgen.lockers.conda_failures import explain_failure, explain_records, refuse_unreadable
 from envgen.lockers.conda_lock import ENVIRONMENT, NATIVE, VIRTUAL, match_specs
 from envgen.lockers.conda_lock import virtual_packages as list_virtual_packages
 from envgen.lockers.conda_lock_file import add_pip_rows, drop_pip_rows
-from envgen.lockers.conda_names import conda_name
-from envgen.lockers.conda_packages import NO_RECORDS, Records, describe, find_problems
-from envgen.lockers.conda_pip import lock_rest
+from envgen.lockers.conda_names import conda_name, pypi_name
+from envgen.lockers.conda_packages import CondaRow, Records, describe, find_problems
 from envgen.lockers.pinned_files import require_same_files
 from envgen.lockers.tool_environment import ensure_tool, locked_version, requirements_file
 from envgen.platforms import SUBDIRS
 from envgen.rendered import RenderedFile
+
+if TYPE_CHECKING:
+    from envgen.lockers.conda_pip import PipLock
 
 _log = logging.getLogger(__name__)
 
@@ -97,20 +103,14 @@ def lock(
         runner = _Runner(request, Path(scratch), programs, ca_certificates)
         for file in inputs:
             (runner.folder / Path(file.path).name).write_bytes(file.content)
-        before = runner.start_from(current) if current is not None else NO_RECORDS
-        runner.solve(before)
-        records = runner.read_records()
+        before = runner.start_from(current) if current is not None else ()
+        records = runner.solve(before)
         if problems := [*find_problems(records, request)]:
             raise LockError(*problems)
-        rest = lock_rest(
-            request,
-            _list_installed(records, request),
-            _list_kept(before, request),
-            folder=runner.folder / "pip",
-            ca_certificates=ca_certificates,
-        )
+        rest = _lock_rest(request, records, before, runner.folder / "pip", ca_certificates)
         text = (runner.folder / NATIVE).read_text(encoding="utf-8")
-    require_same_files(request.image, NATIVE, _list_files(before), _list_wheels(rest.packages))
+    after = {**_list_archives(records.packages), **_list_wheels(rest.packages)}
+    require_same_files(request.image, NATIVE, _list_files(before), after)
     native = add_pip_rows(drop_pip_rows(text), rest.packages, request.platforms)
     return LockResult(
         native=RenderedFile(
@@ -121,9 +121,17 @@ def lock(
     )
 
 
-def _list_installed(records: Records, request: LockRequest) -> dict[str, dict[str, str]]:
-    """Return the versions of conda's Python packages by platform and name on PyPI."""
-    return {
+def _lock_rest(
+    request: LockRequest,
+    records: Records,
+    before: Iterable[CondaPackage],
+    folder: Path,
+    ca_certificates: Path | None,
+) -> "PipLock":
+    """Return what uv pins beside conda's packages."""
+    from envgen.lockers.conda_pip import lock_rest  # noqa: PLC0415 - loads while conda-lock runs
+
+    installed = {
         platform: {
             row.pypi: row.version
             for row in records.packages
@@ -131,20 +139,27 @@ def _list_installed(records: Records, request: LockRequest) -> dict[str, dict[st
         }
         for platform in request.platforms
     }
-
-
-def _list_kept(before: Records, request: LockRequest) -> dict[str, dict[str, str]]:
-    return {
-        platform: {row.name: row.version for row in before.pip if row.platform == SUBDIRS[platform]}
+    kept = {
+        platform: {
+            package.name: package.version
+            for package in before
+            if package.manager == "pip" and package.platform == SUBDIRS[platform]
+        }
         for platform in request.platforms
     }
+    return lock_rest(request, installed, kept, folder=folder, ca_certificates=ca_certificates)
 
 
-def _list_files(before: Records) -> dict[tuple[str, str], frozenset[str]]:
+def _list_archives(rows: Iterable[CondaRow]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the hashes of conda's files, by name and file name: a version has several builds."""
+    return {(row.name, row.url.rpartition("/")[2]): frozenset({row.sha256}) for row in rows}
+
+
+def _list_files(before: Iterable[CondaPackage]) -> dict[tuple[str, str], frozenset[str]]:
     files: dict[tuple[str, str], frozenset[str]] = {}
-    for row in before.pip:
-        key = (row.name, row.version)
-        files[key] = files.get(key, frozenset()) | {row.sha256}
+    for package in before:
+        key = (package.name, package.version if package.manager == "pip" else package.filename)
+        files[key] = files.get(key, frozenset()) | {package.sha256}
     return files
 
 
@@ -174,7 +189,7 @@ class _Runner:
             names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CONDA_SSL_VERIFY")
             self.env |= dict.fromkeys(names, str(ca_certificates))
 
-    def start_from(self, current: bytes) -> Records:
+    def start_from(self, current: bytes) -> tuple[CondaPackage, ...]:
         """Take up a lock and return what it holds.
 
         Raises:
@@ -182,16 +197,19 @@ class _Runner:
 
         """
         text = current.decode(errors="replace")
-        (self.folder / NATIVE).write_text(text, encoding="utf-8")
-        records = self.read_records()
+        try:
+            packages = read_conda_lock(text)
+        except LockError as error:
+            (problem,) = error.problems
+            raise refuse_unreadable(self.request.image, problem.why or problem.what) from error
         (self.folder / NATIVE).write_text(drop_pip_rows(text), encoding="utf-8")
-        return records
+        return packages
 
-    def solve(self, before: Records) -> None:
-        """Run `conda-lock lock`.
+    def solve(self, before: Iterable[CondaPackage]) -> Records:
+        """Run `conda-lock lock`, and return what its lock holds and whether it holds together.
 
         It leaves a lock alone whose input has not changed, unless something is asked of the solver
-        that its input does not hold.
+        that its input does not hold. What checks its answer is loaded meanwhile.
         """
         command: list[str | Path] = [self.programs / "conda-lock", "lock"]
         command += ["--conda", self.solver.program or self._write_solver()]
@@ -199,16 +217,19 @@ class _Runner:
         command += ["--virtual-package-spec", VIRTUAL, "--log-level", "WARNING"]
         if not self.special:
             command.append("--check-input-hash")
-        done = process.run(
-            command, cwd=self.folder, env=self.env | self._wishes(before), timeout_s=_TIMEOUT_S
-        )
+        env = self.env | self._wishes(before)
+        ready = self.folder / "ready"
+        reading = Pool(1).submit(self._read_records, ready)
+        done = process.run(command, cwd=self.folder, env=env, timeout_s=_TIMEOUT_S)
         if done.returncode:
             raise explain_failure(self.request.image, done.stderr)
+        ready.touch()
+        return reading.result()
 
-    def read_records(self) -> Records:
-        """Return what the lock in the folder holds, and whether it holds together."""
+    def _read_records(self, ready: Path) -> Records:
         question = {
-            "lock": NATIVE,
+            "lock": str(self.folder / NATIVE),
+            "ready": str(ready),
             "platforms": {
                 SUBDIRS[platform]: {
                     "specs": match_specs(self.request),
@@ -220,7 +241,6 @@ class _Runner:
         }
         done = process.run(
             [self.programs / "python", "-I", _SCRIPTS / "conda_records.py"],
-            cwd=self.folder,
             env=self.env,
             input_text=json.dumps(question),
             timeout_s=_TIMEOUT_S,
@@ -238,17 +258,19 @@ class _Runner:
         program.chmod(0o700)
         return program
 
-    def _wishes(self, before: Records) -> dict[str, str]:
+    def _wishes(self, before: Iterable[CondaPackage]) -> dict[str, str]:
         """Return what envgen's own solver is told: what to keep, and what other images have."""
         moved = {canonicalize_name(name) for name in self.request.upgrade}
         kept = [
-            {"platform": row.platform, "record": row.record}
-            for row in before.packages
-            if row.record and not {row.name, row.pypi} & moved
+            {"platform": package.platform, "name": package.name, "url": package.url}
+            for package in before
+            if package.manager == "conda" and not _names(package) & moved
         ]
         wishes = {
             "keep": kept,
-            "constraints": [_to_match_spec(text) for text in self.request.constraints],
+            "constraints": [
+                _to_match_spec(self.request.image, text) for text in self.request.constraints
+            ],
             "exclude_newer": self.request.exclude_newer,
         }
         file = self.folder / "wishes.json"
@@ -256,6 +278,22 @@ class _Runner:
         return {"CONDA_LOCK_WISHES": str(file)}
 
 
-def _to_match_spec(constraint: str) -> str:
+def _names(package: CondaPackage) -> set[str]:
+    """Return what a conda package is called: on its channel, and on PyPI."""
+    return {package.name, pypi_name(package.name, needs_python="python" in package.dependencies)}
+
+
+def _to_match_spec(image: str, constraint: str) -> str:
+    """Return what another image holds a package to in conda's words.
+
+    Raises:
+        LockError: conda has no words for it.
+
+    """
     requirement = Requirement(constraint)
-    return f"{conda_name(requirement.name)} {requirement.specifier}"
+    try:
+        return f"{conda_name(requirement.name)} {from_pep440(str(requirement.specifier))}".strip()
+    except TranslationError as error:
+        raise LockError.single(
+            f"conda cannot be held to {constraint!r}", key=f"images.{image}", why=str(error)
+        ) from error

@@ -7,7 +7,7 @@ import msgspec
 
 from envgen.resources import PRESETS
 
-_FILE: Final = PRESETS / "data" / "conda_names.toml"
+NAMES_FILE: Final = PRESETS / "data" / "conda_names.toml"
 
 
 class Name(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,10 +21,14 @@ class Name(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 @functools.cache
 def known_names() -> dict[str, str]:
     """Return the names on PyPI of the conda packages that the table has."""
+    return {row.conda: row.pypi for row in parse_names(NAMES_FILE.read_text(encoding="utf-8"))}
+
+
+def parse_names(text: str) -> tuple[Name, ...]:
+    """Return the rows of a table of names."""
     import tomllib  # noqa: PLC0415 - only conda-lock needs the table
 
-    rows = tomllib.loads(_FILE.read_text(encoding="utf-8"))["names"]
-    return {row.conda: row.pypi for row in msgspec.convert(rows, list[Name])}
+    return msgspec.convert(tomllib.loads(text)["names"], tuple[Name, ...])
 
 
 def pypi_name(conda: str, *, needs_python: bool) -> str:

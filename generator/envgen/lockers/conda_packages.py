@@ -1,7 +1,6 @@
 """What `conda_records.py` says of a lock, as envgen's packages, and what is wrong with it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import msgspec
 
@@ -25,21 +24,11 @@ class CondaRow(msgspec.Struct, frozen=True, kw_only=True):
     build: str
     size: int | None
     python: bool
-    record: dict[str, Any] | None
 
     @property
     def pypi(self) -> str:
         """Its name on PyPI; empty for what is no Python package."""
         return pypi_name(self.name, needs_python=self.python)
-
-
-class PipRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A package of PyPI on one platform, as the lock has it."""
-
-    platform: str
-    name: str
-    version: str
-    sha256: str
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +43,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer."""
 
     packages: tuple[CondaRow, ...]
-    pip: tuple[PipRow, ...]
     faults: tuple[Fault, ...]
-
-
-NO_RECORDS = Records(packages=(), pip=(), faults=())
 
 
 def find_problems(records: Records, request: LockRequest) -> Iterator[Problem]:

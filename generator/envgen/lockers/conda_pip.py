@@ -25,7 +25,7 @@ from envgen.lock.packages import Artifact, LockedPackage
 from envgen.lock.pylock import read_pylock
 from envgen.lockers import LockRequest
 from envgen.lockers.conda_lock import REQUIREMENTS
-from envgen.lockers.uv_program import explain_failure, find_uv, uv_environment
+from envgen.lockers.uv_program import explain_failure, uv_command, uv_environment
 from envgen.platforms import MACHINES
 
 _TIMEOUT_S: Final = 900
@@ -128,7 +128,8 @@ class _Resolver:
         output.write_text(
             _render_pins({name: text for name, text in kept.items() if name not in moved})
         )
-        command = [find_uv(), "pip", "compile", REQUIREMENTS, f"--output-file={output.name}"]
+        command = uv_command(self.env, "pip", "compile", REQUIREMENTS)
+        command.append(f"--output-file={output.name}")
         command += [
             "--format=pylock.toml",
             "--quiet",

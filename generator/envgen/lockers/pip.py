@@ -16,18 +16,30 @@ def render_inputs(request: LockRequest) -> tuple[RenderedFile, ...]:
     lines = [f"# For CPython {request.python} on {', '.join(request.platforms)}."]
     if request.exclude_newer:
         lines.append(f"# Nothing that was uploaded after {request.exclude_newer}.")
-    if request.index:
-        lines.append(f"--index-url {request.index}")
+    lines += render_index_options(request)
     lines += request.requirements
     content = seal(_HEADER, "\n".join(lines) + "\n")
     return (RenderedFile(path=f"{request.folder}/requirements.in", content=content),)
 
 
+def render_index_options(request: LockRequest) -> list[str]:
+    """Return the lines with which pip finds what is pinned.
+
+    To pip all indexes are alike. Pins with a local version (`+cu128`) and hashes keep packages
+    apart; which index is asked for what is settled when they are pinned.
+    """
+    lines = [f"--index-url {request.index}"] if request.index else []
+    for index in request.indexes:
+        lines.append(f"# Of this index: {', '.join(index.packages)}.")
+        lines.append(f"--extra-index-url {index.url}")
+    return lines
+
+
 def probe_version() -> str:
-    """Return the version of uv, which compiles for pip."""
+    """Return uv's version, as `uv-0.13.9`: it compiles for pip, and no pip runs."""
     from envgen.lockers import uv_program  # noqa: PLC0415 - checks never run uv
 
-    return uv_program.probe_version()
+    return f"uv-{uv_program.probe_version()}"
 
 
 def lock(

@@ -13,15 +13,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from packaging.utils import canonicalize_name
 
 from envgen import process
 from envgen.errors import LockError, NetworkError
 from envgen.lock.packages import LockedPackage
 from envgen.lock.pylock import read_pylock
-from envgen.lockers import LockRequest, LockResult
+from envgen.lockers import LockRequest, LockResult, uv
+from envgen.lockers.indexes import exempt_packages
 from envgen.lockers.pinned_files import require_same_files
-from envgen.lockers.pip import NATIVE, render_inputs
+from envgen.lockers.pip import NATIVE, render_index_options
 from envgen.lockers.pip_requirements import (
     Pin,
     list_files,
@@ -30,13 +32,14 @@ from envgen.lockers.pip_requirements import (
     read_pins,
     render_pins,
 )
-from envgen.lockers.uv_program import explain_failure, find_uv, uv_environment
+from envgen.lockers.uv_program import explain_failure, uv_command, uv_environment
 from envgen.platforms import MACHINES
 from envgen.rendered import RenderedFile
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 900
+_PROJECT: Final = "pyproject.toml"
 _TARGET: Final = "manylinux_2_40"
 """The newest that uv knows; what a base cannot install is found when wheels are chosen."""
 
@@ -61,8 +64,8 @@ def lock(
     with tempfile.TemporaryDirectory(prefix="envgen-") as scratch:
         compiler = _Compiler(request, Path(scratch), ca_certificates)
         pins = compiler.pin(_kept(before, request.upgrade))
-        text = render_pins(pins, index=request.index)
-        packages = compiler.find_files(text)
+        text = render_pins(pins, options=render_index_options(request))
+        packages = compiler.find_files(pins, text)
     require_same_files(request.image, NATIVE, list_files(before), list_files(pins))
     _require_agreement(request.image, pins, packages)
     return LockResult(
@@ -71,6 +74,7 @@ def lock(
         ),
         packages=packages,
         offline=compiler.offline,
+        hashed=compiler.hashed,
     )
 
 
@@ -96,10 +100,12 @@ class _Compiler:
     def __init__(self, request: LockRequest, folder: Path, ca_certificates: Path | None) -> None:
         self.request = request
         self.folder = folder
-        self.env = uv_environment(request.index, ca_certificates)
+        self.env = uv_environment(request.index, ca_certificates, indexes=request.indexes)
+        self.ca_certificates = ca_certificates
         self.offline = False
-        (requirements,) = render_inputs(request)
-        (folder / "requirements.in").write_bytes(requirements.content)
+        self.hashed: tuple[str, ...] = ()
+        # Not the requirements.in: that has no words for which index a package comes from.
+        (folder / _PROJECT).write_bytes(uv.render_inputs(request)[0].content)
         (folder / "constraints.txt").write_text("\n".join(request.constraints) + "\n")
 
     def pin(self, kept: Iterable[Pin]) -> tuple[Pin, ...]:
@@ -113,7 +119,7 @@ class _Compiler:
             output.write_text("".join(f"{requirement}\n" for requirement in preferred))
             self._compile(
                 self._command(
-                    "requirements.in",
+                    _PROJECT,
                     "--constraints=constraints.txt",
                     f"--python-platform={machine}-{_TARGET}",
                     "--generate-hashes",
@@ -126,8 +132,10 @@ class _Compiler:
             preferred += [pin.requirement for pin in kept if pin.name not in chosen]
         return merge_platforms(pins)
 
-    def find_files(self, pinned: str) -> tuple[LockedPackage, ...]:
+    def find_files(self, pins: Iterable[Pin], pinned: str) -> tuple[LockedPackage, ...]:
         """Return the packages of a requirements.txt with the files that the index has for them."""
+        if self.request.indexes:
+            return self._find_files_on_indexes(pins)
         (self.folder / NATIVE).write_text(pinned, encoding="utf-8")
         command = self._command(NATIVE, "--no-deps", "--universal", "--output-file=pylock.toml")
         # What `pin` has asked the index for is in uv's cache.
@@ -136,11 +144,26 @@ class _Compiler:
         pylock = (self.folder / "pylock.toml").read_text(encoding="utf-8")
         return read_pylock(pylock, self.request)
 
+    def _find_files_on_indexes(self, pins: Iterable[Pin]) -> tuple[LockedPackage, ...]:
+        """Let uv lock the pins: a requirements file does not say which index has a package."""
+        pinned = msgspec.structs.replace(
+            self.request,
+            requirements=tuple(pin.requirement for pin in pins),
+            upgrade=(),
+            constraints=(),
+        )
+        result = uv.lock(pinned, current=None, ca_certificates=self.ca_certificates)
+        self.hashed = result.hashed
+        self.offline |= result.offline
+        return result.packages
+
     def _command(self, *arguments: str) -> list[str]:
-        command = [find_uv(), "pip", "compile", *arguments, "--quiet", "--no-header"]
+        command = uv_command(self.env, "pip", "compile", *arguments, "--quiet", "--no-header")
         command += ["--no-annotate", f"--python-version={self.request.python}"]
         if self.request.exclude_newer:
             command.append(f"--exclude-newer={self.request.exclude_newer}")
+            exempt = exempt_packages(self.request.indexes)
+            command += [f"--exclude-newer-package={name}=false" for name in exempt]
         return [*command, f"--python={sys.executable}"]
 
     def _compile(self, command: list[str]) -> None:
@@ -148,7 +171,7 @@ class _Compiler:
         done = self._run(command)
         if done.returncode == 0:
             return
-        error = explain_failure(self.request.image, done.stderr)
+        error = explain_failure(self.request.image, done.stderr, self.request.indexes)
         if isinstance(error, NetworkError) and self._run([*command, "--offline"]).returncode == 0:
             _log.warning("%s: the index did not answer; pinned from uv's cache", self.request.image)
             self.offline = True

@@ -1,4 +1,4 @@
-"""poetry as a program: which one runs, `poetry lock`, `poetry export`."""
+"""poetry as a program: which one runs, `poetry lock`, and where the files of its lock are."""
 
 import functools
 import logging
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +20,28 @@ from envgen.errors import LockError, ToolError
 from envgen.lock.packages import LockedPackage
 from envgen.lock.pylock import read_pylock
 from envgen.lockers import LockRequest, LockResult
+from envgen.lockers.index_files import IndexFiles, Places
 from envgen.lockers.pinned_files import require_same_files
 from envgen.lockers.poetry import NATIVE, render_project, source_name
 from envgen.lockers.poetry_failures import explain_failure, lacks_json_interface
-from envgen.lockers.poetry_lock import drop_packages, read_pins
+from envgen.lockers.poetry_lock import (
+    Entry,
+    drop_packages,
+    list_pins,
+    list_requirements,
+    read_entries,
+    render_as_pylock,
+    use_index,
+)
+from envgen.lockers.poetry_versions import choose_versions
 from envgen.lockers.tool_environment import ensure_tool, locked_version
+from envgen.lockers.uv_program import uv_environment
 from envgen.rendered import RenderedFile
 
 _log = logging.getLogger(__name__)
 
-ACCEPTED: Final = SpecifierSet(">=2.3,<3")
-"""2.3 is the first that exports pylock.toml (poetry-plugin-export 1.10, exporter.py)."""
+ACCEPTED: Final = SpecifierSet(">=2,<3")
+"""2.0 is the first whose lock says for each package its groups and markers (its format is 2.1)."""
 
 _MIRROR: Final = "POETRY_PYPI_MIRROR_URL"
 _TIMEOUT_S: Final = 900
@@ -58,12 +70,10 @@ def _choose_poetry() -> _Poetry:
     interpreter = _read_interpreter(Path(program)) if program else None
     if program is None or interpreter is None:
         return own
-    needed = ["poetry", "poetry-plugin-export"]
-    if _MIRROR in os.environ:
-        needed.append("poetry-plugin-pypi-mirror")
+    needed = ["poetry", *(["poetry-plugin-pypi-mirror"] if _MIRROR in os.environ else ())]
     question = f"from importlib.metadata import version; print(*map(version, {needed}))"
     done = process.run([interpreter, "-I", "-c", question], timeout_s=30)
-    version = done.stdout.partition(" ")[0]
+    version = next(iter(done.stdout.split()), "")
     if done.returncode == 0 and re.fullmatch(r"[0-9.]+", version) and version in ACCEPTED:
         return _Poetry(version=version, program=program)
     _log.info("%s is not a poetry %s with %s", program, ACCEPTED, " and ".join(needed))
@@ -93,27 +103,28 @@ def lock(
 
     """
     _check_expressible(request)
-    before = read_pins(request.image, current) if current is not None else {}
+    before = list_pins(read_entries(request.image, current)) if current is not None else {}
     with tempfile.TemporaryDirectory(prefix="envgen-") as scratch:
         run = _Run(request, Path(scratch), ca_certificates)
         if current is not None:
-            run.native.write_bytes(drop_packages(current, request.upgrade))
-        packages = run.lock()
-        if others := _unmet(request.constraints, packages):
+            run.start_from(drop_packages(current, request.upgrade))
+        locked = run.lock()
+        if others := _unmet(request.constraints, locked):
             # poetry has no constraints. As requirements they move the pins, which are then kept.
             run.lock(also=others)
-            packages = run.lock()
-        native = run.native.read_bytes()
-    require_same_files(request.image, NATIVE, before, read_pins(request.image, native))
-    return LockResult(
-        native=RenderedFile(path=f"{request.folder}/{NATIVE}", content=native, guarded=False),
-        packages=packages,
-    )
+            locked = run.lock()
+        require_same_files(request.image, NATIVE, before, list_pins(locked))
+        return LockResult(
+            native=RenderedFile(
+                path=f"{request.folder}/{NATIVE}", content=run.native.read_bytes(), guarded=False
+            ),
+            packages=run.find_files(locked),
+        )
 
 
-def _unmet(constraints: tuple[str, ...], packages: tuple[LockedPackage, ...]) -> tuple[str, ...]:
+def _unmet(constraints: tuple[str, ...], locked: Iterable[Entry]) -> tuple[str, ...]:
     """Return the constraints that packages of a lock break."""
-    versions = {package.name: package.version for package in packages}
+    versions = {entry["name"]: entry["version"] for entry in locked}
     wanted = ((text, Requirement(text)) for text in constraints)
     return tuple(
         text
@@ -121,6 +132,14 @@ def _unmet(constraints: tuple[str, ...], packages: tuple[LockedPackage, ...]) ->
         if (version := versions.get(canonicalize_name(requirement.name)))
         and not requirement.specifier.contains(version, prereleases=True)
     )
+
+
+def _list_nowhere(packages: Iterable[LockedPackage]) -> list[str]:
+    """Return the names of files that have no address."""
+    files = (
+        file for package in packages for file in (*package.wheels, *package.downloads.values())
+    )
+    return [file.filename for file in files if not file.url]
 
 
 def _check_expressible(request: LockRequest) -> None:
@@ -148,6 +167,7 @@ class _Run:
     def __init__(self, request: LockRequest, folder: Path, ca_certificates: Path | None) -> None:
         self.request = request
         self.folder = folder
+        self.ca_certificates = ca_certificates
         self.native = folder / NATIVE
         self.program = (
             _choose_poetry().program
@@ -156,23 +176,52 @@ class _Run:
         )
         self.env = _environment(request, folder, ca_certificates)
 
-    def lock(self, *, also: tuple[str, ...] = ()) -> tuple[LockedPackage, ...]:
-        """Lock, keeping what the folder's poetry.lock pins, and return the packages."""
+    def start_from(self, current: bytes) -> None:
+        """Take up a lock, whose pins are kept where they fit."""
+        index = self.request.index
+        name = source_name(index) if index else ""
+        self.native.write_bytes(use_index(current, name, index))
+
+    def lock(self, *, also: tuple[str, ...] = ()) -> tuple[Entry, ...]:
+        """Lock, keeping what the folder's poetry.lock pins, and return what it has then."""
         project = render_project(self.request, also=also)
         (self.folder / "pyproject.toml").write_bytes(project)
-        done = self._poetry("lock")
+        done = self._poetry_lock()
         if done.returncode and lacks_json_interface(done.stderr) and self._use_simple_index():
-            done = self._poetry("lock")
+            done = self._poetry_lock()
         if done.returncode:
             raise explain_failure(self.request.image, done.stderr)
-        done = self._poetry("export", "--format=pylock.toml")
-        if done.returncode:
-            raise explain_failure(self.request.image, done.stderr)
-        return read_pylock(done.stdout, self.request)
+        return read_entries(self.request.image, self.native.read_bytes())
 
-    def _poetry(self, *arguments: str) -> process.Finished:
-        words = [self.program, *arguments, "--no-interaction", "--no-ansi"]
+    def _poetry_lock(self) -> process.Finished:
+        words = [self.program, "lock", "--no-interaction", "--no-ansi"]
         return process.run(words, cwd=self.folder, env=self.env, timeout_s=_TIMEOUT_S)
+
+    def find_files(self, locked: Iterable[Entry]) -> tuple[LockedPackage, ...]:
+        """Return the packages that the image installs, with the addresses of their files.
+
+        Raises:
+            LockError: The index does not have a file that poetry has put into the lock.
+
+        """
+        locked = choose_versions(locked, self.request)
+        index = self.request.index or os.environ.get(_MIRROR, "")
+        env = uv_environment(index, self.ca_certificates)
+        files = IndexFiles(self.request, list_requirements(locked), self.folder / "files", env)
+        packages = self._read(locked, files.recall())
+        if _list_nowhere(packages):
+            packages = self._read(locked, files.find())
+        if nowhere := _list_nowhere(packages):
+            raise LockError.single(
+                f"{NATIVE} has a file that the index does not have: {nowhere[0]}",
+                key=f"images.{self.request.image}",
+                why="the lock was tampered with, or the index has removed the file",
+                fix="find out which; `python -m envgen lock --upgrade` pins anew",
+            )
+        return packages
+
+    def _read(self, locked: Iterable[Entry], places: Places) -> tuple[LockedPackage, ...]:
+        return read_pylock(render_as_pylock(locked, places), self.request)
 
     def _use_simple_index(self) -> bool:
         """Let poetry use PyPI's simple index, as every other locker does; whether that is new.

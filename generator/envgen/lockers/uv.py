@@ -6,6 +6,7 @@ from typing import Any, Final
 import tomli_w
 
 from envgen.lockers import LockRequest, LockResult
+from envgen.lockers.indexes import exempt_packages
 from envgen.platforms import MACHINES
 from envgen.rendered import RenderedFile, seal
 
@@ -38,10 +39,11 @@ def _render_project(request: LockRequest, constraints: tuple[str, ...]) -> bytes
     tool: dict[str, Any] = {"package": False, "environments": environments}
     if request.exclude_newer:
         tool["exclude-newer"] = request.exclude_newer
+        if exempt := exempt_packages(request.indexes):
+            tool["exclude-newer-package"] = dict.fromkeys(exempt, False)
     if constraints:
         tool["constraint-dependencies"] = list(constraints)
-    if request.index:
-        tool["index"] = [{"name": INDEX_NAME, "url": request.index, "default": True}]
+    tool |= render_indexes(request)
     document = {
         "project": {
             "name": f"{request.project}-{request.image}",
@@ -57,6 +59,22 @@ def _render_project(request: LockRequest, constraints: tuple[str, ...]) -> bytes
         "that runs uv."
     )
     return seal(header, tomli_w.dumps(document))
+
+
+def render_indexes(request: LockRequest) -> dict[str, Any]:
+    """Return what `[tool.uv]` says of indexes: the default one, the others, what is on them."""
+    indexes: list[dict[str, Any]] = [
+        {"name": index.name, "url": index.url, "explicit": True} for index in request.indexes
+    ]
+    if request.index:
+        indexes.append({"name": INDEX_NAME, "url": request.index, "default": True})
+    sources = {
+        package: {"index": index.name} for index in request.indexes for package in index.packages
+    }
+    return {
+        **({"index": indexes} if indexes else {}),
+        **({"sources": sources} if sources else {}),
+    }
 
 
 def probe_version() -> str:

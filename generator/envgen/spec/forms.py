@@ -94,23 +94,37 @@ def check_python_version(text: str) -> Fault | None:
 
 
 def check_requirement(text: str) -> Fault | None:
-    """Refuse what PEP 508 does not allow, and direct references, which carry no hash.
+    """Refuse what PEP 508 does not allow, and direct references that may change.
 
     The usual `name>=1,<2` is recognised without importing packaging, which costs as much as the
     rest of a check together.
     """
     if _SIMPLE_REQUIREMENT.fullmatch(text):
         return None
-    return check_text(text) or _check_no_url(text) or _check_pep508(text)
+    return check_text(text) or _check_reference(text) or _check_pep508(text)
 
 
-def _check_no_url(text: str) -> Fault | None:
-    if "://" not in text:
+_GIT: Final = re.compile(
+    r"[^@]+@ *git\+https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._~/-]+"
+    r"(?:@[A-Za-z0-9._/-]+)?(?:#subdirectory=[A-Za-z0-9._/-]+)?(?: +;.*)?"
+)
+
+
+def _check_reference(text: str) -> Fault | None:
+    """Refuse direct references but for git's: a commit's name is made of its content."""
+    if ("://" not in text and "@" not in text.partition(";")[0]) or _GIT.fullmatch(text):
         return None
+    if re.search(r"git\+(?:ssh:|[^/]*@)|://[^/]*@", text):
+        return Fault(
+            "points to a repository with a login",
+            why="the spec is committed, and builds have none of this machine's keys",
+            fix="as 'NAME @ git+https://git.example/team/name@v1.0'",
+        )
     return Fault(
         f"{text!r} is a direct reference",
-        why="what a URL or a repository serves has no hash in the index",
-        fix="name a version of a package on the index, as 'torch>=2.9'",
+        why="what a URL serves may be other files tomorrow",
+        fix="name a version of a package on the index, as 'torch>=2.9', or a commit or tag of a\n"
+        "repository, as 'NAME @ git+https://git.example/team/name@v1.0'",
     )
 
 
@@ -128,10 +142,20 @@ def _check_pep508(text: str) -> Fault | None:
     return None
 
 
+BASE_WORDS: Final = ("auto", "slim", "cuda-base", "cuda-runtime", "cuda-cudnn-runtime")
+"""What an image's base may be beside an image reference."""
+
+
 def check_base(text: str) -> Fault | None:
     """Refuse what is neither a keyword nor an image reference."""
-    if text in {"auto", "slim"}:
+    if text in BASE_WORDS:
         return None
+    if text == "cuda-devel":
+        return Fault(
+            "images do not stand on the CUDA toolkit",
+            why="its compilers and headers are for building, and add gigabytes",
+            fix='"cuda-runtime" or "cuda-cudnn-runtime", or the reference of a devel image',
+        )
     from envgen.registry.reference import parse_reference  # noqa: PLC0415 - rarely needed
 
     try:
@@ -140,7 +164,8 @@ def check_base(text: str) -> Fault | None:
         return Fault(
             f"{text!r} is not an image reference",
             why=str(error),
-            fix='"auto", "slim", or a reference as "docker.io/library/python:3.13-slim-trixie"',
+            fix=", ".join(f'"{word}"' for word in BASE_WORDS)
+            + ', or a reference as "docker.io/library/python:3.13-slim-trixie"',
         )
     return None
 
@@ -222,6 +247,21 @@ def check_index_url(text: str) -> Fault | None:
     return Fault(
         f"{text!r} is not the address of a package index", fix="as https://packages.example/simple"
     )
+
+
+def check_index_name(text: str) -> Fault | None:
+    if re.fullmatch(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", text) and text != "index":
+        return None
+    return Fault(
+        f"{text!r} cannot name an index",
+        why="network.index is called so in lockers' files" if text == "index" else "",
+        fix="use lower-case letters, digits and single hyphens, as `acme`",
+    )
+
+
+def check_package_folder(text: str) -> Fault | None:
+    """Refuse what is not the project's folder or a folder below it."""
+    return None if text == "." else check_copy_path(text)
 
 
 def check_registry_host(text: str) -> Fault | None:
@@ -332,6 +372,72 @@ def check_conda_channel(text: str) -> Fault | None:
     )
 
 
+_OS_PACKAGE: Final = re.compile(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](?:=(?:[0-9]+:)?[0-9][A-Za-z0-9.+~-]*)?"
+)
+
+
+def check_os_package(text: str) -> Fault | None:
+    """Refuse what is no name of a Debian package (Debian Policy, 5.6.1), alone or with `=VERSION`."""
+    if _OS_PACKAGE.fullmatch(text):
+        return None
+    name = re.match(r"[A-Za-z0-9+.-]*", text)
+    word = name[0].lower().rstrip("-") if name else ""
+    why, fix = "", 'as "git", or with an exact version "git=1:2.47.3-0+deb13u1"'
+    if re.fullmatch(r"[a-z0-9+.-]+(?: +[a-z0-9+.-]+)+", text):
+        fix = "write " + ", ".join(f'"{part}"' for part in text.split())
+    elif ":" in text.partition("=")[0]:
+        why, fix = "`platforms` says for which architectures", f'write "{word}"'
+    elif "/" in text:
+        why = "the suites are those of the base's release and its updates"
+        fix = f'write "{word}"'
+    elif re.search(r"==|[<>~!*]=?", text):
+        why = "apt knows exact versions alone; the lock pins the rest"
+        fix = f'write "{word}", or "{word}=VERSION"'
+    elif re.search("[A-Z]", text.partition("=")[0]) and len(word) > 1:
+        why, fix = "names of OS packages are lower-case", f'write "{word}"'
+    return Fault(f"{text!r} is not an OS package", why=why, fix=fix)
+
+
+def check_os_archive(text: str) -> Fault | None:
+    from envgen.apt.tables import archives  # noqa: PLC0415 - few specs name one
+    from envgen.spec.suggest import suggest  # noqa: PLC0415 - only for this error
+
+    if text in archives():
+        return None
+    return Fault(f"{text!r} is not an archive of OS packages", fix=suggest(text, archives()))
+
+
+def check_os_archive_url(text: str) -> Fault | None:
+    """Refuse what is no address of an archive, and every address that carries a credential."""
+    if "@" in text or "?" in text:
+        return Fault(
+            "carries a login or a token",
+            why="the spec is committed, and the archive's address is written into locks",
+            fix="name a mirror that needs none",
+        )
+    plain = text.replace("{moment}", "20261101T000000Z")
+    if re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~%+-]+)*/?", plain):
+        return None
+    return Fault(
+        f"{text!r} is not the address of an archive",
+        fix='as "https://mirror.example/archive/debian/{moment}"',
+    )
+
+
+def check_size(text: str) -> Fault | None:
+    from envgen.lock.limits import parse_size  # noqa: PLC0415 - few specs have one
+
+    try:
+        parse_size(text)
+    except ValueError:
+        return Fault(
+            f"{text!r} is not a size",
+            fix='write a number with MB, GB, MiB or GiB, as "2GB"',
+        )
+    return None
+
+
 def check_preset(text: str) -> Fault | None:
     from envgen.presets import preset_names  # noqa: PLC0415 - reads a folder
     from envgen.spec.suggest import suggest  # noqa: PLC0415
@@ -342,8 +448,68 @@ def check_preset(text: str) -> Fault | None:
     return Fault(f"there is no preset {text!r}", fix=suggest(text, names))
 
 
+def check_age(text: str) -> Fault | None:
+    if re.fullmatch(r"[1-9][0-9]{0,4}[dw]", text):
+        return None
+    return Fault(f"{text!r} is not an age", fix="days or weeks, as 90d or 12w")
+
+
+def check_repository(text: str) -> Fault | None:
+    """Refuse what is not a repository by its full name, which every engine understands alike."""
+    from envgen.registry.reference import parse_reference  # noqa: PLC0415 - few specs have one
+
+    host, slash, _ = text.partition("/")
+    try:
+        reference = parse_reference(text)
+        why = "" if slash and re.search(r"[.:]|^localhost$", host) else "it begins with no registry"
+    except ValueError as error:
+        why = str(error)
+    else:
+        if not why and (reference.digest or text.rpartition("/")[2].count(":")):
+            why = "tags move and digests come from a push; envgen writes the digest itself"
+    if not why:
+        return None
+    return Fault(f"{text!r} is not a repository", why=why, fix='as "registry.example/team/serve"')
+
+
+def check_cpus(text: str) -> Fault | None:
+    if re.fullmatch(r"(?:[1-9][0-9]{0,3}|0)(?:\.[0-9]{1,3})?", text) and float(text) > 0:
+        return None
+    return Fault(
+        f"{text!r} is not a number of processors", fix='write a number as text: "2", or "0.5"'
+    )
+
+
+def check_volume_name(text: str) -> Fault | None:
+    if re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", text) and len(text) <= 40 and text not in _MOUNTS:
+        return None
+    return Fault(
+        f"{text!r} cannot name a volume",
+        why="manifests have one of that name already" if text in _MOUNTS else "",
+        fix="use up to 40 lower-case letters, digits and single hyphens, as `data`",
+    )
+
+
+_MOUNTS: Final = ("home", "shm", "tmp")
+"""What containers get beside the volumes of the spec: see plan/targets."""
+
+
+def check_object_url(text: str) -> Fault | None:
+    """Refuse what is not in object storage, and every URL that carries a credential."""
+    if re.fullmatch(r"(?:s3|gs|az|abfs|abfss)://[A-Za-z0-9][A-Za-z0-9._/=@-]*", text) and (
+        "@" not in text or text.startswith("abfs")
+    ):
+        return None
+    return Fault(
+        f"{text!r} is not a place in object storage",
+        why="a container's file system goes with it, and a login has no place in the spec",
+        fix="as s3://BUCKET/PREFIX, gs:// or az://",
+    )
+
+
 FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "text": check_text,
+    "age": check_age,
     "image-name": check_image_name,
     "project-name": check_project_name,
     "python-version": check_python_version,
@@ -356,7 +522,12 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "file-path": check_file_path,
     "variable-name": check_variable_name,
     "index-url": check_index_url,
+    "index-name": check_index_name,
+    "package-folder": check_package_folder,
     "registry-host": check_registry_host,
+    "os-package": check_os_package,
+    "os-archive": check_os_archive,
+    "os-archive-url": check_os_archive_url,
     "moment": check_moment,
     "cuda-version": check_cuda_version,
     "driver-bound": check_driver_bound,
@@ -364,4 +535,9 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "match-spec": check_match_spec,
     "conda-channel": check_conda_channel,
     "preset": check_preset,
+    "size": check_size,
+    "repository": check_repository,
+    "cpus": check_cpus,
+    "volume-name": check_volume_name,
+    "object-url": check_object_url,
 }

@@ -9,6 +9,7 @@ import msgspec
 
 from envgen.errors import Problem, SpecError, StorageError, UsageError
 from envgen.presets import apply_preset
+from envgen.spec.conflicts import find_conflicts
 from envgen.spec.model import Spec
 from envgen.spec.parse import parse_spec
 
@@ -122,10 +123,24 @@ def _load(path: Path, data: bytes, document: dict[str, Any]) -> LoadedSpec:
         spec = parse_spec(
             _with_presets(document), file=SPEC_FILE, problems=_refuse_groups(document)
         )
-    _refuse_conda(spec, path.name)
+    spec = _expand_own(spec, path, document)
+    conflicts = find_conflicts(spec, path.name, key_prefix(path.name))
+    if conflicts:
+        raise SpecError(*conflicts)
     return LoadedSpec(
         root=path.parent, file=path.name, sha256=hashlib.sha256(data).hexdigest(), spec=spec
     )
+
+
+def _expand_own(spec: Spec, path: Path, document: dict[str, Any]) -> Spec:
+    """Return the spec with the dependencies of the project's own packages, where it has some."""
+    uv = document.get("tool", {}).get("uv", {}) if path.name == PYPROJECT else {}
+    sources = isinstance(uv, dict) and "sources" in uv
+    if not (sources or any(image.install for image in spec.images.values())):
+        return spec
+    from envgen.spec.own import expand_own  # noqa: PLC0415 - few specs have any
+
+    return expand_own(spec, path.parent, file=path.name, sources=sources)
 
 
 def _parse_toml(file: str, data: bytes) -> dict[str, Any]:
@@ -149,23 +164,6 @@ def _with_presets(document: dict[str, Any]) -> dict[str, Any]:
         for name, image in images.items()
     }
     return {**document, "images": applied}
-
-
-def _refuse_conda(spec: Spec, file: str) -> None:
-    """Refuse MatchSpecs of images whose locker would pass over them."""
-    prefix = "tool.envgen." if file == PYPROJECT else ""
-    problems = [
-        Problem(
-            what=f"{image.locker} does not lock conda packages",
-            file=file,
-            key=f"{prefix}images.{name}.conda",
-            fix='add locker = "conda-lock"',
-        )
-        for name, image in spec.images.items()
-        if image.conda and image.locker != "conda-lock"
-    ]
-    if problems:
-        raise SpecError(*problems)
 
 
 def _refuse_groups(document: dict[str, Any]) -> list[Problem]:

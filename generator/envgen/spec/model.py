@@ -19,6 +19,8 @@ Epoch = Literal["2026.11"]
 LockerName = Literal["uv", "poetry", "conda-lock", "pip"]
 Determinism = Literal["strict", "warn", "off"]
 Platform = Literal["linux/amd64", "linux/arm64"]
+Trim = Literal["tests", "headers", "static-libraries", "type-stubs"]
+Target = Literal["compose", "kubernetes", "sagemaker", "apptainer", "ecs", "devcontainer"]
 
 Text = Annotated[str, Meta(extra={"form": "text"})]
 ImageName = Annotated[str, Meta(extra={"form": "image-name"})]
@@ -33,6 +35,8 @@ ImagePath = Annotated[str, Meta(extra={"form": "image-path"})]
 FilePath = Annotated[str, Meta(extra={"form": "file-path"})]
 VariableName = Annotated[str, Meta(extra={"form": "variable-name"})]
 IndexUrl = Annotated[str, Meta(extra={"form": "index-url"})]
+IndexName = Annotated[str, Meta(extra={"form": "index-name"})]
+PackageFolder = Annotated[str, Meta(extra={"form": "package-folder"})]
 RegistryHost = Annotated[str, Meta(extra={"form": "registry-host"})]
 Moment = Annotated[str, Meta(extra={"form": "moment"})]
 CudaVersion = Annotated[str, Meta(extra={"form": "cuda-version"})]
@@ -41,7 +45,17 @@ GpuModel = Annotated[str, Meta(extra={"form": "gpu-model"})]
 MatchSpec = Annotated[str, Meta(extra={"form": "match-spec"})]
 CondaChannel = Annotated[str, Meta(extra={"form": "conda-channel"})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Age = Annotated[str, Meta(extra={"form": "age"})]
 PresetName = Annotated[str, Meta(extra={"form": "preset"})]
+Size = Annotated[str, Meta(extra={"form": "size"})]
+OsPackage = Annotated[str, Meta(extra={"form": "os-package"})]
+OsArchive = Annotated[str, Meta(extra={"form": "os-archive"})]
+OsArchiveUrl = Annotated[str, Meta(extra={"form": "os-archive-url"})]
+Repository = Annotated[str, Meta(extra={"form": "repository"})]
+Cpus = Annotated[str, Meta(extra={"form": "cpus"})]
+VolumeName = Annotated[str, Meta(extra={"form": "volume-name"})]
+ObjectUrl = Annotated[str, Meta(extra={"form": "object-url"})]
+Count = Annotated[int, Meta(ge=0, le=1024)]
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -101,9 +115,10 @@ class Gpu(_Table, frozen=True, kw_only=True):
     cuda: Annotated[
         CudaVersion,
         Meta(
-            description="`auto` follows the packages in the lock; a version, as 12.8, is compared "
-            "with what they carry. With conda-lock it is the CUDA of the hosts, which conda has to "
-            "know.",
+            description="`auto` follows the packages in the lock. With a version, as 12.8, torch "
+            "and the packages around it come from PyTorch's index for that CUDA, and everything in "
+            "the lock has to agree with it. With conda-lock it is the CUDA of the hosts, which "
+            "conda has to know.",
             examples=["12.8"],
         ),
     ] = "auto"
@@ -131,6 +146,78 @@ class Gpu(_Table, frozen=True, kw_only=True):
     ] = False
 
 
+class Volume(_Table, frozen=True, kw_only=True):
+    """Storage that outlives a container: `data = { path = "/data", size = "100GiB" }`."""
+
+    path: Annotated[
+        ImagePath, Meta(description="Where the container sees it.", examples=["/data"])
+    ]
+    size: Annotated[
+        Size,
+        Meta(description="What a claim for it asks a cluster for.", examples=["100GiB"]),
+    ]
+    read_only: Annotated[
+        bool, Meta(description="Whether the container may only read it, as a data set.")
+    ] = False
+
+
+class Run(_Table, frozen=True, kw_only=True):
+    """What a container of the image needs where it runs; manifests are rendered from it."""
+
+    cpus: Annotated[
+        Cpus | None,
+        Meta(
+            description="Processors, in thousandths at the finest. Kubernetes takes them for a "
+            "request, Compose for a limit.",
+            examples=["2", "0.5"],
+        ),
+    ] = None
+    memory: Annotated[
+        Size | None,
+        Meta(description="Memory, beyond which a container is ended.", examples=["4GiB"]),
+    ] = None
+    shm_size: Annotated[
+        Size | None,
+        Meta(
+            description="Shared memory at /dev/shm, through which workers of data loaders hand "
+            "over batches. Engines give 64 MB otherwise.",
+            examples=["8GiB"],
+        ),
+    ] = None
+    gpus: Annotated[
+        Count | None,
+        Meta(description="GPUs: 1 where the image has a `gpu`, otherwise none.", examples=[4]),
+    ] = None
+    replicas: Annotated[
+        Count | None,
+        Meta(description="How many containers serve, of an image with a `port`.", examples=[2]),
+    ] = None
+    env: Annotated[
+        dict[VariableName, Text],
+        Meta(
+            description="Environment variables that a container is started with, beside the "
+            "image's own. Never a secret.",
+            examples=[{"LOG_LEVEL": "info"}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+    volumes: Annotated[
+        dict[VolumeName, Volume],
+        Meta(
+            description="Volumes by name.",
+            examples=[{"data": {"path": "/data", "size": "100GiB"}}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+    checkpoints: Annotated[
+        ObjectUrl | None,
+        Meta(
+            description="Where a training job keeps its checkpoints: object storage, because the "
+            "file system of a container goes with it. The program reads it from "
+            "ENVGEN_CHECKPOINTS.",
+            examples=["s3://models.example/sentiment/checkpoints"],
+        ),
+    ] = None
+
+
 class Image(_Table, frozen=True, kw_only=True):
     """One image. Its name is the table's: `[images.serve]`."""
 
@@ -146,10 +233,21 @@ class Image(_Table, frozen=True, kw_only=True):
     base: Annotated[
         Base,
         Meta(
-            description="`auto` lets envgen choose and say why, `slim` is the official slim "
-            "Python image, anything else is an image reference; that image must bring the "
-            "project's Python as `python3`.",
+            description="`slim` is the official slim Python image. `cuda-runtime` adds the CUDA "
+            "libraries of nvidia/cuda to it, `cuda-cudnn-runtime` those and cuDNN, `cuda-base` "
+            "libcudart alone. `auto` is slim, with what of CUDA locked packages load and none of "
+            "them brings; `envgen explain` says why. Anything else is an image reference; "
+            "`python-from` says where its Python comes from.",
             examples=["auto", "docker.io/library/python:3.13-slim-trixie"],
+        ),
+    ] = "auto"
+    python_from: Annotated[
+        Literal["auto", "base", "official"],
+        Meta(
+            description="Where the Python of an own base comes from: `base` has it already, as "
+            "`python3`; `official` copies it from an official Python image whose glibc is not "
+            "newer than the base's. `auto` is `official` for bases that are known to have none: "
+            "Debian, Ubuntu and nvidia/cuda."
         ),
     ] = "auto"
     dependencies: Annotated[
@@ -192,6 +290,15 @@ class Image(_Table, frozen=True, kw_only=True):
             min_length=1,
         ),
     ] = ("conda-forge",)
+    apt: Annotated[
+        tuple[OsPackage, ...],
+        Meta(
+            description="Packages of the base's distribution, Debian or Ubuntu. They and what they "
+            "need beside the base are locked with exact versions and hashes, from an archive that "
+            "keeps every state it had; recommended packages are left out.",
+            examples=[["libgl1", "git", "ffmpeg=7:7.1.1-1"]],
+        ),
+    ] = ()
     allow_source: Annotated[
         tuple[PackageName, ...],
         Meta(
@@ -204,6 +311,23 @@ class Image(_Table, frozen=True, kw_only=True):
         Gpu | None,
         Meta(description="What the image needs of a host's GPUs and driver; absent for none."),
     ] = None
+    cpu_only: Annotated[
+        bool,
+        Meta(
+            description="Take builds without CUDA: torch and the packages around it come from "
+            "PyTorch's index for CPUs, gigabytes smaller. Not beside `gpu`."
+        ),
+    ] = False
+    install: Annotated[
+        tuple[PackageFolder, ...],
+        Meta(
+            description="Packages of the project's own, each the folder of a pyproject.toml with a "
+            "build system, or `.` for the project itself. The build makes wheels of them; what "
+            "they depend on is locked with the rest. What belongs to one another is found by "
+            "itself: workspace members and paths of `[tool.uv.sources]`.",
+            examples=[["libs/features"]],
+        ),
+    ] = ()
     copy_: Annotated[
         tuple[CopyPath, ...],
         Meta(
@@ -242,6 +366,95 @@ class Image(_Table, frozen=True, kw_only=True):
         tuple[Platform, ...],
         Meta(description="As `defaults.platforms`, for this image alone."),
     ] = ()
+    max_size: Annotated[
+        Size | None,
+        Meta(
+            description="What the image may weigh unpacked, on each platform. Rendering fails "
+            "where the locked packages alone are above it, and a build where the image is. MB and "
+            "GB are powers of ten.",
+            examples=["2GB"],
+        ),
+    ] = None
+    trim: Annotated[
+        tuple[Trim, ...],
+        Meta(
+            description="What of the packages is left out of the image. Each can break programs "
+            "that do use it; docs/images.md says which.",
+            examples=[["tests", "static-libraries"]],
+        ),
+    ] = ()
+    targets: Annotated[
+        tuple[Target, ...],
+        Meta(
+            description="Where the image runs: for each, manifests are rendered beside its "
+            "Dockerfile. docs/targets.md shows them.",
+            examples=[["compose", "kubernetes"]],
+        ),
+    ] = ()
+    repository: Annotated[
+        Repository | None,
+        Meta(
+            description="Where the image is pushed, without tag: manifests name it by the digest "
+            "that it has there.",
+            examples=["registry.example/team/serve"],
+        ),
+    ] = None
+    run: Annotated[
+        Run, Meta(description="What a container of the image needs where it runs.")
+    ] = Run()
+
+
+class Deployments(_Table, frozen=True, kw_only=True):
+    """Where development, test and production differ, image by image: `[deployments.prod.serve]`.
+
+    What is not written here is the same in all three, and `envgen parity` holds them to it.
+    """
+
+    dev: Annotated[
+        dict[ImageName, Run],
+        Meta(
+            description="What is other than `[images.NAME.run]` in development; variables and "
+            "volumes are added to those there.",
+            examples=[{"serve": {"gpus": 0}}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+    test: Annotated[dict[ImageName, Run], Meta(description="As `dev`, in test.")] = msgspec.field(
+        default_factory=dict
+    )
+    prod: Annotated[
+        dict[ImageName, Run],
+        Meta(description="As `dev`, in production.", examples=[{"serve": {"replicas": 3}}]),
+    ] = msgspec.field(default_factory=dict)
+
+
+class Index(_Table, frozen=True, kw_only=True):
+    """A package index beside the default one. Its name is the table's: `[network.indexes.acme]`."""
+
+    url: Annotated[
+        IndexUrl,
+        Meta(
+            description="Its address. Under the name `pytorch` it is a mirror of "
+            "https://download.pytorch.org/whl, to which `/cu128` and the like are added. Its user "
+            "name and password come from ENVGEN_INDEX_NAME_USERNAME and ENVGEN_INDEX_NAME_PASSWORD, "
+            "with the index's name in capitals.",
+            examples=["https://packages.example/internal/simple"],
+        ),
+    ]
+    packages: Annotated[
+        tuple[PackageName, ...],
+        Meta(
+            description="What images take from there, and from nowhere else. Nothing else is asked "
+            "of it.",
+            examples=[["acme-models"]],
+        ),
+    ] = ()
+    upload_times: Annotated[
+        bool,
+        Meta(
+            description="Whether it tells when files were uploaded (PEP 700). `exclude-newer` "
+            "passes over the packages of an index that does not."
+        ),
+    ] = False
 
 
 class Network(_Table, frozen=True, kw_only=True):
@@ -255,11 +468,39 @@ class Network(_Table, frozen=True, kw_only=True):
             examples=["https://packages.example/simple"],
         ),
     ] = None
+    indexes: Annotated[
+        dict[IndexName, Index],
+        Meta(description="Further package indexes, by name, each for the packages it names."),
+    ] = msgspec.field(default_factory=dict)
     exclude_newer: Annotated[
         Moment | None,
         Meta(
             description="Ignore everything uploaded after this moment (RFC 3339, UTC).",
             examples=["2026-11-01T00:00:00Z"],
+        ),
+    ] = None
+    apt_snapshot: Annotated[
+        Moment | None,
+        Meta(
+            description="The moment whose OS packages are taken. Without it `exclude-newer`, else "
+            "the last midnight (UTC) when they are first locked; `lock --upgrade` moves that one.",
+            examples=["2026-11-01T00:00:00Z"],
+        ),
+    ] = None
+    apt_archives: Annotated[
+        dict[OsArchive, OsArchiveUrl],
+        Meta(
+            description="Mirrors of the dated archives: of `debian`, `debian-security` and "
+            "`ubuntu`. `{moment}` stands for the moment, as 20261101T000000Z.",
+            examples=[{"debian": "https://mirror.example/archive/debian/{moment}"}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+    apt_keyring: Annotated[
+        FilePath | None,
+        Meta(
+            description="The keys that sign these archives, where they are not the distribution's "
+            "own: a keyring as gpgv reads it. With it, a signature has to be there and to be good.",
+            examples=["certs/archive.gpg"],
         ),
     ] = None
     ca_certificates: Annotated[
@@ -270,11 +511,46 @@ class Network(_Table, frozen=True, kw_only=True):
             examples=["certs/corp.pem"],
         ),
     ] = None
+    isolate_builds: Annotated[
+        bool,
+        Meta(
+            description="Take the network from every build step that downloads nothing "
+            "(`RUN --network=none`). Needs Docker 23 or newer, or buildah."
+        ),
+    ] = False
     registry_mirrors: Annotated[
         dict[RegistryHost, RegistryHost],
         Meta(
             description="Registries and the hosts that images of theirs are pulled from instead.",
             examples=[{"docker.io": "mirror.example:5000"}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+
+class Policy(_Table, frozen=True, kw_only=True):
+    """What `envgen audit` refuses. Rendering and building know nothing of it."""
+
+    fail_on: Annotated[
+        Literal["none", "low", "moderate", "high", "critical"],
+        Meta(
+            description="The mildest rating of a vulnerability that fails an audit. One that "
+            "nobody has rated fails it too, unless this is `none`.",
+        ),
+    ] = "high"
+    max_age: Annotated[
+        Age | None,
+        Meta(
+            description="How long an image's packages may stay as they are, in days or weeks: "
+            "since the commit that last changed them.",
+            examples=["90d", "12w"],
+        ),
+    ] = None
+    ignore: Annotated[
+        dict[Text, Text],
+        Meta(
+            description="Vulnerabilities that were looked at and accepted, by any of their names, "
+            "each with the reason.",
+            examples=[{"CVE-2026-0001": "the affected function is never called"}],
         ),
     ] = msgspec.field(default_factory=dict)
 
@@ -303,3 +579,7 @@ class Spec(_Table, frozen=True, kw_only=True):
     network: Annotated[Network, Meta(description="Networks that are not the open internet.")] = (
         Network()
     )
+    policy: Annotated[Policy, Meta(description="What `envgen audit` refuses.")] = Policy()
+    deployments: Annotated[
+        Deployments, Meta(description="Where development, test and production differ.")
+    ] = Deployments()

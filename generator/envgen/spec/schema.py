@@ -5,7 +5,18 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from envgen.spec.model import Defaults, Gpu, Image, Network, Project, Spec
+from envgen.spec.model import (
+    Defaults,
+    Deployments,
+    Gpu,
+    Image,
+    Index,
+    Network,
+    Project,
+    Run,
+    Spec,
+    Volume,
+)
 from envgen.spec.parse import strip_annotations
 
 _SECTIONS: Final = (
@@ -14,7 +25,11 @@ _SECTIONS: Final = (
     ("defaults", Defaults, "[defaults]"),
     ("images.NAME", Image, "[images.NAME]"),
     ("images.NAME.gpu", Gpu, "[images.NAME.gpu]"),
+    ("images.NAME.run", Run, "[images.NAME.run]"),
+    ("images.NAME.run.volumes.NAME", Volume, "[images.NAME.run.volumes.NAME]"),
+    ("deployments", Deployments, "[deployments]"),
     ("network", Network, "[network]"),
+    ("network.indexes.NAME", Index, "[network.indexes.NAME]"),
 )
 
 

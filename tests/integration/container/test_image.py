@@ -200,5 +200,5 @@ def test_build_without_cache_gives_the_same_image_but_for_bytecode(
     assert "packages" in {step.split()[0] for step in again.executed}
     pairs = zip(again.layers, image.layers, strict=True)
     differing = {number for number, (new, old) in enumerate(pairs) if new != old}
-    assert differing <= {1}  # the packages'
+    assert differing <= {2, 3}  # the packages': heavy ones and light ones
     assert differing_files(again.id, image.id) == []

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from packaging.specifiers import SpecifierSet
 
-from envgen.adopt.conda import translate_version
 from envgen.adopt.found import Found
 from envgen.adopt.sources import read_source
 from envgen.errors import SpecError
@@ -114,41 +110,6 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
         read(tmp_path, text)
 
 
-@pytest.mark.parametrize(
-    ("constraint", "specifier", "build"),
-    [
-        ("", "", ""),
-        ("=1.2", "==1.2.*", ""),
-        ("=1.2.*", "==1.2.*", ""),
-        ("==1.2", "==1.2", ""),
-        (" 1.2", "==1.2", ""),
-        (" 1.2.*", "==1.2.*", ""),
-        ("=1.2=h_0", "==1.2", "h_0"),
-        (" 1.2 h_0", "==1.2", "h_0"),
-        (">=1.2,<2", ">=1.2,<2", ""),
-        (" >=1.2, <2", ">=1.2,<2", ""),
-        (">=1.2.*", ">=1.2", ""),
-        ("!=1.2.*", "!=1.2.*", ""),
-        ("~=1.2", "~=1.2", ""),
-        ("=*", "", ""),
-    ],
-)
-def test_a_conda_version_becomes_a_specifier(constraint: str, specifier: str, build: str) -> None:
-    assert translate_version(constraint) == (specifier, build, "")
-
-
-@pytest.mark.parametrize("constraint", ["<1|>2", "=1.1.1w", "=latest", ">=1 <2", "==1.2*"])
-def test_a_version_that_pep_440_cannot_say_is_refused(constraint: str) -> None:
-    assert translate_version(constraint)[2]
-
-
-@given(st.text(st.sampled_from("=<>!~,|* 0123.ab"), max_size=12))
-def test_whatever_is_translated_is_a_specifier(constraint: str) -> None:
-    specifier, _, fault = translate_version(constraint)
-    if not fault:
-        SpecifierSet(specifier)
-
-
 def test_the_table_of_names_gives_no_name_twice_to_one_package() -> None:
     assert known_names()["pytorch"] == "torch"
     assert known_names()["cudatoolkit"] == ""
@@ -195,3 +156,25 @@ def test_uv_gets_every_version_of_the_lock(tmp_path: Path) -> None:
         "openssl=1.1.1w",
         "conda's builds and their hashes",
     ]
+
+
+def test_channels_of_a_lock_are_taken_with_their_addresses(tmp_path: Path) -> None:
+    channels = "{channels: [{url: https://conda.example/ours}, {url: conda-forge}]}"
+    found = read(
+        tmp_path, LOCK.replace("metadata: {}", f"metadata: {channels}"), name="conda-lock.yml"
+    )
+
+    assert found.channels == ("https://conda.example/ours", "conda-forge")
+
+
+def test_lock_beside_an_environment_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "conda-lock.yml").write_text(LOCK)
+
+    kept, other = read(tmp_path, ENVIRONMENT), read(tmp_path, ENVIRONMENT, "uv")
+
+    assert (kept.lock, kept.native) == (LOCK.encode(), "conda-lock.yml")
+    assert other.lock == b""
+
+
+def test_lock_of_any_name_is_put_where_conda_lock_looks_for_it(tmp_path: Path) -> None:
+    assert read(tmp_path, LOCK, name="gpu.conda-lock.yml").native == "conda-lock.yml"

@@ -8,6 +8,7 @@ import pytest
 
 from envgen.adopt.found import Found
 from envgen.adopt.sources import ORDER, find_sources, read_source
+from envgen.adopt.write import write_spec
 from envgen.errors import EnvgenError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -148,6 +149,19 @@ def test_cog_yaml(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("named", "cuda"), [('"11.8"', "11.8"), ('"12.1.1"', "12.1"), ("", "")])
+def test_conda_gets_the_cuda_that_cog_names(tmp_path: Path, named: str, cuda: str) -> None:
+    text = COG.replace('  cuda: "11.8"\n', f"  cuda: {named}\n" if named else "")
+    (tmp_path / "requirements.txt").write_text("diffusers==0.24.0\n", encoding="utf-8")
+    (tmp_path / "cog.yaml").write_text(text, encoding="utf-8")
+
+    found = read_source(tmp_path / "cog.yaml", "conda-lock")
+
+    assert found.cuda == cuda
+    assert f'gpu = {{ cuda = "{cuda or "auto"}" }}' in write_spec(found, folder="x", image="app")
+    assert ("the CUDA of the hosts" in left(found)) == (not cuda)
+
+
 UV_LOCK = """\
 version = 1
 requires-python = ">=3.11"
@@ -212,7 +226,6 @@ def test_pep_621_stays_where_it_is(tmp_path: Path) -> None:
     assert left(found) == [
         "extras: cli",
         "groups: dev",
-        "[tool.uv.sources]: numpy",
         "[tool.uv] constraints: urllib3<2",
     ]
 

@@ -13,8 +13,9 @@ from poetry.core.constraints.version import Version as PoetryVersion
 from poetry.core.constraints.version import parse_constraint
 
 from envgen.adopt.found import Found
-from envgen.adopt.poetry_constraints import TranslationError, translate_constraint
 from envgen.adopt.sources import read_source
+from envgen.constraints import TranslationError
+from envgen.constraints.poetry import translate_constraint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from envgen.export import Format, LockedContent, export
 from envgen.export.conda_explicit import sort_by_need
 from envgen.export.conda_lock import CondaPackage, read_conda_lock
 from envgen.lock.model import LockedBase
-from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lock.packages import Artifact, GitCommit, LockedPackage
 from envgen.rendered import is_untouched
 
 
@@ -328,3 +328,35 @@ def test_an_export_is_sealed(form: Format) -> None:
     exported = export(form, make_content(*ALL, conda_lock=CONDA_LOCK if "conda" in form else ""))
     assert is_untouched(exported)
     assert not is_untouched(exported + b"# mine\n")
+
+
+TOOLS = LockedPackage(
+    name="acme-tools",
+    version="1.0",
+    git=GitCommit(url="https://git.example/acme/tools", commit="c0ffee" * 6 + "c0de", ref="v1"),
+)
+
+
+class TestGit:
+    """A package that is pinned by a commit and has no hash."""
+
+    def test_form_that_wants_hashes_has_no_place_for_it(self) -> None:
+        with pytest.raises(LockError, match="comes from a repository and has no hash"):
+            export("requirements.txt", make_content(TOOLS))
+
+    def test_pylock_holds_the_commit(self) -> None:
+        (package,) = tomllib.loads(export("pylock.toml", make_content(TOOLS)).decode())["packages"]
+
+        assert package["vcs"]["commit-id"] == TOOLS.git.commit  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
+    def test_bill_of_materials_names_the_commit(self, form: Format) -> None:
+        text = export(form, make_content(TOOLS)).decode()
+
+        assert f"tools%40{TOOLS.git.commit}" in text  # type: ignore[union-attr]
+
+
+def test_index_of_a_package_is_named() -> None:
+    text = export("requirements.txt", make_content(NUMPY, indexes=("https://acme.example/s",)))
+
+    assert "\n--extra-index-url https://acme.example/s\n" in text.decode()

@@ -176,3 +176,39 @@ def test_delete_character_is_escaped_as_toml_wants() -> None:
     document = tomllib.loads(render_pylock([package], "3.13"))
 
     assert document["packages"][0]["wheels"][0]["name"] == "a\x7f"
+
+
+COMMIT = "c0ffee" * 6 + "c0de"
+VCS = f"""\
+lock-version = "1.0"
+created-by = "uv"
+[[packages]]
+name = "demo"
+version = "1.0"
+vcs = {{ type = "git", url = "https://git.example/demo", requested-revision = "v1", \
+commit-id = "{COMMIT}", subdirectory = "py" }}
+"""
+
+
+class TestGit:
+    def test_commit_takes_the_place_of_a_hash(self) -> None:
+        package = read(VCS, requirements=("demo @ git+https://git.example/demo@v1",))
+
+        assert package.git is not None
+        assert package.git.commit == COMMIT
+        (table,) = tomllib.loads(render_pylock([package], "3.13"))["packages"]
+        assert table["vcs"] == tomllib.loads(VCS)["packages"][0]["vcs"]
+
+    def test_repository_that_nobody_has_named_is_refused(self) -> None:
+        found = problem(VCS, requirements=("other",))
+
+        assert "demo comes from the repository https://git.example/demo" in found.what
+        assert read(VCS, requirements=("other",), allow_source=("demo",)).git
+
+
+def test_files_whose_hash_was_computed_are_named() -> None:
+    package = read(pylock(ANY))
+
+    text = render_pylock([package], "3.13", [ANY, "of-another-layer.whl"])
+
+    assert tomllib.loads(text)["tool"] == {"envgen": {"hashed": [ANY]}}

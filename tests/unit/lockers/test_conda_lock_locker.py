@@ -125,12 +125,11 @@ def row(name: str = "pytorch", *, platform: str = "linux-64", build: str = "cuda
         build=build,
         size=5,
         python=True,
-        record=None,
     )
 
 
 def records(*rows: CondaRow, faults: tuple[Fault, ...] = ()) -> Records:
-    return Records(packages=rows, pip=(), faults=faults)
+    return Records(packages=rows, faults=faults)
 
 
 def test_package_of_both_platforms_is_one_package() -> None:

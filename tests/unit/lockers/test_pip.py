@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from envgen.errors import LockError
 from envgen.lock.packages import Artifact, LockedPackage
 from envgen.lockers import pip, pip_program
+from envgen.lockers.indexes import PackageIndex
 from envgen.lockers.pip_requirements import Pin, merge_platforms, read_pins, render_pins
 from envgen.rendered import is_untouched
 
@@ -50,6 +51,22 @@ def test_input_holds_everything_that_the_lock_depends_on(make_request: MakeReque
         "--index-url https://packages.example/simple",
         "uvicorn[standard]>=0.30",
         "idna ; python_version < '4'",
+    ]
+
+
+def test_index_of_a_package_is_named(make_request: MakeRequest) -> None:
+    index = PackageIndex(
+        name="pytorch-cu128",
+        declared="pytorch",
+        url="https://pytorch.example/cu128",
+        packages=("torch", "torchvision"),
+    )
+
+    (file,) = pip.render_inputs(make_request("torch", "torchvision", indexes=(index,)))
+
+    assert file.content.decode().splitlines()[3:5] == [
+        "# Of this index: torch, torchvision.",
+        "--extra-index-url https://pytorch.example/cu128",
     ]
 
 
@@ -126,9 +143,9 @@ def test_what_all_platforms_share_has_no_marker() -> None:
 def test_index_is_named_only_where_the_spec_names_one() -> None:
     pins = (pin("idna", "3.20"),)
 
-    assert "://" not in render_pins(pins, index="")
+    assert "://" not in render_pins(pins)
     assert "\n--index-url https://p.example/simple\n" in render_pins(
-        pins, index="https://p.example/simple"
+        pins, options=["--index-url https://p.example/simple"]
     )
 
 
@@ -141,9 +158,12 @@ pins = st.builds(
 )
 
 
-@given(st.lists(pins, max_size=5), st.sampled_from(["", "https://packages.example/simple"]))
-def test_what_is_written_is_read_back(written: list[Pin], index: str) -> None:
-    assert read_pins(render_pins(written, index=index)) == tuple(written)
+options = st.lists(st.sampled_from(["--index-url https://p.example/s", "# Of it: torch."]))
+
+
+@given(st.lists(pins, max_size=5), options)
+def test_what_is_written_is_read_back(written: list[Pin], options: list[str]) -> None:
+    assert read_pins(render_pins(written, options=options)) == tuple(written)
 
 
 @given(st.text())

@@ -11,11 +11,18 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from envgen.errors import LockError, NetworkError, ToolError
-from envgen.lock.packages import LockedPackage
 from envgen.lockers import poetry, poetry_program
+from envgen.lockers.index_files import Place
 from envgen.lockers.pinned_files import require_same_files
 from envgen.lockers.poetry_failures import explain_failure, lacks_json_interface
-from envgen.lockers.poetry_lock import drop_packages, read_pins
+from envgen.lockers.poetry_lock import (
+    drop_packages,
+    list_pins,
+    list_requirements,
+    read_entries,
+    render_as_pylock,
+    use_index,
+)
 from envgen.rendered import is_untouched
 
 if TYPE_CHECKING:
@@ -151,9 +158,7 @@ def test_moment_that_poetry_cannot_keep_is_refused(make_request: MakeRequest) ->
 
 
 def test_pins_are_read_with_their_files() -> None:
-    pins = read_pins("serve", LOCK)
-
-    assert pins == {
+    assert list_pins(read_entries("serve", LOCK)) == {
         ("anyio", "4.16.0"): frozenset({DIGESTS["anyio"]}),
         ("idna", "3.20"): frozenset({DIGESTS["idna"]}),
     }
@@ -166,6 +171,8 @@ def test_pins_are_read_with_their_files() -> None:
         (b"\xff", "cannot be read"),
         (b"[metadata]\n", "cannot be read"),
         (b'[[package]]\nname = "idna"\nversion = "3.20"\n', "cannot be read"),
+        (b"package = [1]\n", "cannot be read"),
+        (b'[[package]]\nname = "idna"\nversion = "3.20"\nfiles = [1]\n', "cannot be read"),
     ],
 )
 def test_lock_that_cannot_be_read_is_refused(
@@ -173,6 +180,56 @@ def test_lock_that_cannot_be_read_is_refused(
 ) -> None:
     with pytest.raises(LockError, match=said):
         poetry.lock(make_request("idna"), current=content, ca_certificates=None)
+
+
+ODD = b"""\
+[[package]]
+name = "idna"
+version = "3.20"
+groups = ["main", "dev"]
+files = [
+    {file = "idna-3.20-py3-none-any.whl", hash = "sha256:aa"},
+    {file = "idna-3.20.tar.gz", hash = "sha256:bb"},
+    {file = "idna-3.20.win32.exe", hash = "sha256:cc"},
+]
+
+[package.markers]
+main = "sys_platform == \\"linux\\""
+dev = "sys_platform == \\"win32\\""
+
+[[package]]
+name = "pytest"
+version = "9.0"
+groups = ["dev"]
+files = []
+
+[[package]]
+name = "peft"
+version = "0.10"
+groups = ["main"]
+files = []
+
+[package.source]
+type = "git"
+url = "https://code.example/peft"
+"""
+
+
+def test_lock_becomes_a_pylock_of_what_is_installed() -> None:
+    pylock = tomllib.loads(render_as_pylock(read_entries("serve", ODD), {"aa": Place("u", 7)}))
+
+    idna, peft = pylock["packages"]
+    assert idna["marker"] == 'sys_platform == "linux"'
+    (wheel,) = idna["wheels"]
+    assert (wheel["url"], wheel["size"], wheel["hashes"]) == ("u", 7, {"sha256": "aa"})
+    assert "url" not in idna["sdist"]
+    assert peft["directory"], "what is on no index cannot be installed by its hash"
+
+
+def test_only_what_an_index_has_is_looked_up() -> None:
+    found = list_requirements(read_entries("serve", ODD))
+
+    assert found == ('idna==3.20 ; sys_platform == "linux"',)
 
 
 @pytest.mark.parametrize("name", ["anyio", "AnyIO", "idna"])
@@ -183,6 +240,54 @@ def test_dropping_a_pin_leaves_the_others_as_they_are(name: str) -> None:
     assert left["name"] == ("idna" if name.lower() == "anyio" else "anyio")
     assert left in tomllib.loads(LOCK.decode())["package"]
     assert dropped.endswith(b'[metadata]\nlock-version = "2.1"\ncontent-hash = "0"\n')
+
+
+SOURCED = """\
+[[package]]
+name = "idna"
+version = "3.20"
+files = []
+
+[package.source]
+type = "legacy"
+url = "https://packages.example/simple"
+reference = "ours"
+
+[[package]]
+name = "peft"
+version = "0.10"
+files = []
+
+[package.source]
+type = "git"
+url = "https://code.example/peft"
+reference = "ours"
+
+[metadata]
+lock-version = "2.1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "sources"),
+    [
+        ("index-1", [{"type": "legacy", "url": "https://new.example", "reference": "index-1"}]),
+        ("", [None]),
+    ],
+)
+def test_packages_of_another_name_for_the_index_are_taken_over(
+    name: str, sources: list[dict[str, str] | None]
+) -> None:
+    changed = use_index(SOURCED.encode(), name, "https://new.example")
+
+    idna, peft = tomllib.loads(changed.decode())["package"]
+    assert [idna.get("source")] == sources
+    assert peft["source"]["type"] == "git"
+    assert changed.endswith(b'\n\n[metadata]\nlock-version = "2.1"\n')
+
+
+def test_lock_without_sources_stays_as_it_is() -> None:
+    assert use_index(LOCK, "index-1", "https://new.example") == LOCK
 
 
 def test_dropping_nothing_changes_nothing() -> None:
@@ -201,8 +306,8 @@ def test_files_that_the_index_lost_are_refused() -> None:
 
 def test_only_broken_constraints_are_applied() -> None:
     packages = (
-        LockedPackage(name="idna", version="3.20"),
-        LockedPackage(name="typing-extensions", version="4.16.0"),
+        {"name": "idna", "version": "3.20"},
+        {"name": "typing-extensions", "version": "4.16.0"},
     )
     constraints = ("idna==3.9", "typing_extensions==4.16.0", "h11==0.16.0")
 
@@ -291,7 +396,7 @@ def answer(fp: FakeProcess, program: Path, said: str, returncode: int = 0) -> No
 
 
 def test_poetry_of_the_user_is_used_when_it_fits(program: Path, fp: FakeProcess) -> None:
-    answer(fp, program, "2.4.1 1.10.0\n")
+    answer(fp, program, "2.4.1\n")
 
     assert poetry_program._choose_poetry().program == str(program)
     assert poetry.probe_version() == "2.4.1"
@@ -299,7 +404,7 @@ def test_poetry_of_the_user_is_used_when_it_fits(program: Path, fp: FakeProcess)
 
 @pytest.mark.parametrize(
     ("said", "returncode"),
-    [("2.2.0 1.10.0\n", 0), ("3.0.0 1.10.0\n", 0), ("", 1), ("2.5.0rc1 1.10\n", 0)],
+    [("1.8.5\n", 0), ("3.0.0\n", 0), ("", 1), ("2.5.0rc1\n", 0)],
 )
 def test_other_poetry_is_passed_over(
     program: Path, fp: FakeProcess, said: str, returncode: int

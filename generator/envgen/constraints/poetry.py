@@ -6,12 +6,10 @@ from typing import Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from envgen.constraints import TranslationError
+
 _CLAUSE: Final = re.compile(r"(\^|~=|~|===|==|!=|>=|<=|>|<|=)?\s*([^\s,^~=<>!|]+)")
 _WILDCARD: Final = re.compile(r"(?:\.[*xX])+\Z")
-
-
-class TranslationError(ValueError):
-    """A constraint that PEP 440 cannot say, or that is none; its text tells why."""
 
 
 def translate_constraint(text: str) -> str:

@@ -128,6 +128,13 @@ class PolicyError(EnvgenError):
     title = "an image breaks the policy"
 
 
+class MismatchError(EnvgenError):
+    """An image differs from what the spec and the lock give."""
+
+    exit_code = 11
+    title = "an image is not what its spec and lock give"
+
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells report it (128 + SIGINT)."""
 
@@ -146,6 +153,7 @@ def exit_codes() -> Iterable[tuple[int, str]]:
         StorageError,
         IncompatibleError,
         PolicyError,
+        MismatchError,
         EnvgenError,
     ):
         yield error.exit_code, error.title

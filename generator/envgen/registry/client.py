@@ -43,7 +43,9 @@ class FetchedImage(msgspec.Struct, frozen=True, kw_only=True):
         return self.media_type in INDEXES
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True):
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest or an index, with the digest that it was held to."""
+
     digest: str
     media_type: str
     body: bytes
@@ -68,7 +70,7 @@ def fetch_digest(
         NetworkError: Neither mirror nor registry delivered; it has a problem for each of them.
 
     """
-    return _ask_in_turn(reference, mirrors, ca_certificates, sleep, _describe)
+    return ask_in_turn(reference, mirrors, ca_certificates, sleep, _describe)
 
 
 def fetch_config(
@@ -92,16 +94,22 @@ def fetch_config(
     def read(reader: "Reader") -> dict[str, object]:
         return _read_config(reader, platform)
 
-    return _ask_in_turn(reference, mirrors, ca_certificates, sleep, read)
+    return ask_in_turn(reference, mirrors, ca_certificates, sleep, read)
 
 
-def _ask_in_turn(
+def ask_in_turn(
     reference: ImageReference,
     mirrors: Mapping[str, str],
     ca_certificates: Path | None,
     sleep: _Sleep,
     read: Callable[["Reader"], _T],
 ) -> _T:
+    """Return what `read` has from the image's mirror, or else from its registry.
+
+    Raises:
+        NetworkError: Neither delivered; it has a problem for each of them.
+
+    """
     # urllib3 costs more to import than most commands take.
     from envgen.registry.reader import Reader, base_url  # noqa: PLC0415
     from envgen.registry.transport import Transport  # noqa: PLC0415
@@ -121,25 +129,36 @@ def _ask_in_turn(
 
 
 def _describe(reader: "Reader") -> FetchedImage:
-    document = _read_document(reader, reader.reference.digest)
+    document = read_document(reader, reader.reference.digest)
     if document.media_type in INDEXES:
-        images = _decode(reader, document.body, Index).images()
+        images = decode(reader, document.body, Index).images()
         platforms = tuple(dict.fromkeys(platform for platform, _ in images))
     else:
-        config = _read_blob(reader, _decode(reader, document.body, Manifest).config.digest)
-        platforms = (str(_decode(reader, config, Platform)),)
+        config = read_blob(reader, decode(reader, document.body, Manifest).config.digest)
+        platforms = (str(decode(reader, config, Platform)),)
     return FetchedImage(digest=document.digest, media_type=document.media_type, platforms=platforms)
 
 
-def _read_config(reader: "Reader", platform: str) -> dict[str, object]:
-    document = _read_document(reader, reader.reference.digest)
+def read_manifest(reader: "Reader", platform: str) -> Document:
+    """Return the manifest of an image for one platform.
+
+    Raises:
+        NetworkError: It was not delivered, or there is none for the platform.
+
+    """
+    document = read_document(reader, reader.reference.digest)
     if document.media_type in INDEXES:
-        images = dict(_decode(reader, document.body, Index).images())
-        document = _read_document(reader, _choose(reader, images, platform))
-    blob = _read_blob(reader, _decode(reader, document.body, Manifest).config.digest)
-    found = str(_decode(reader, blob, Platform))
+        images = dict(decode(reader, document.body, Index).images())
+        document = read_document(reader, _choose(reader, images, platform))
+    return document
+
+
+def _read_config(reader: "Reader", platform: str) -> dict[str, object]:
+    document = read_manifest(reader, platform)
+    blob = read_blob(reader, decode(reader, document.body, Manifest).config.digest)
+    found = str(decode(reader, blob, Platform))
     _choose(reader, {found: document.digest}, platform)
-    return _decode(reader, blob, dict[str, object])
+    return decode(reader, blob, dict[str, object])
 
 
 def _choose(reader: "Reader", images: Mapping[str, str], platform: str) -> str:
@@ -153,17 +172,29 @@ def _choose(reader: "Reader", images: Mapping[str, str], platform: str) -> str:
     )
 
 
-def _read_document(reader: "Reader", digest: str) -> _Document:
+def read_document(reader: "Reader", digest: str) -> Document:
+    """Return the manifest or index of a digest; of the reference's tag where it is empty.
+
+    Raises:
+        NetworkError: It was not delivered, or is no image.
+
+    """
     answer = reader.read("manifests", digest or reader.reference.tag, accept=ACCEPT)
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type not in INDEXES | MANIFESTS:
-        raise _garbage(reader, f"its type is {media_type or 'not given'}, which is no image's")
+        raise unusable(reader, f"its type is {media_type or 'not given'}, which is no image's")
     digest = digest or answer.headers.get("Docker-Content-Digest") or _sha256(answer.body)
     _verify(reader, answer.body, digest)
-    return _Document(digest=digest, media_type=media_type, body=answer.body)
+    return Document(digest=digest, media_type=media_type, body=answer.body)
 
 
-def _read_blob(reader: "Reader", digest: str) -> bytes:
+def read_blob(reader: "Reader", digest: str) -> bytes:
+    """Return a small blob, held to its digest.
+
+    Raises:
+        NetworkError: It was not delivered, or is another.
+
+    """
     body = reader.read("blobs", digest, accept="*/*").body
     _verify(reader, body, digest)
     return body
@@ -176,17 +207,24 @@ def _sha256(body: bytes) -> str:
 def _verify(reader: "Reader", body: bytes, digest: str) -> None:
     algorithm, _, expected = digest.partition(":")
     if not re.fullmatch(DIGEST, digest) or hashlib.new(algorithm, body).hexdigest() != expected:
-        raise _garbage(reader, "its content does not match its digest")
+        raise unusable(reader, "its content does not match its digest")
 
 
-def _decode(reader: "Reader", body: bytes, form: type[_T]) -> _T:
+def decode(reader: "Reader", body: bytes, form: type[_T]) -> _T:
+    """Return a document that a registry delivered.
+
+    Raises:
+        NetworkError: It is not what it should be.
+
+    """
     try:
         return msgspec.json.decode(body, type=form)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _garbage(reader, "it is not the JSON of a container image") from error
+        raise unusable(reader, "it is not the JSON of a container image") from error
 
 
-def _garbage(reader: "Reader", why: str) -> EnvgenError:
+def unusable(reader: "Reader", why: str) -> EnvgenError:
+    """Return the error for what a registry delivered and should not have."""
     from envgen.registry.failures import garbage  # noqa: PLC0415 - it knows urllib3
 
     return garbage(reader.reference, why)

@@ -81,15 +81,32 @@ def _needs_login(reference: ImageReference, status: int, *, logged_in: bool) -> 
 
 
 def _missing(reference: ImageReference, body: bytes) -> EnvgenError:
-    try:
-        faults = msgspec.json.decode(body, type=_Faults).errors
-    except msgspec.MsgspecError:
-        faults = ()
-    if any(fault.code == "NAME_UNKNOWN" for fault in faults):
+    if any(fault.code == "NAME_UNKNOWN" for fault in _read_faults(body)):
         why = f"{reference.registry} has no repository {reference.repository}"
     else:
         why = f"{reference.registry} has no such tag or digest, or no such repository"
     return NetworkError.single(f"{reference} does not exist", why=why, fix="check name and tag")
+
+
+def not_taken(reference: ImageReference, status: int, body: bytes) -> EnvgenError:
+    """Return the error for something that a registry should have stored and has not."""
+    host = reference.registry
+    what = f"{host} did not take {reference.repository}"
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return NetworkError.single(
+            what,
+            why=f"it wants a login that may write there ({status})",
+            fix=f"check the name, or run `docker login {host}`",
+        )
+    codes = ", ".join(fault.code for fault in _read_faults(body) if fault.code)
+    return NetworkError.single(what, why=f"it answered {status}{codes and f' ({codes})'}")
+
+
+def _read_faults(body: bytes) -> tuple[_Fault, ...]:
+    try:
+        return msgspec.json.decode(body, type=_Faults).errors
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ()
 
 
 def garbage(about: ImageReference | str, why: str) -> EnvgenError:

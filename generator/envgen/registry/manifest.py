@@ -35,6 +35,7 @@ class Platform(msgspec.Struct, frozen=True):
 class Descriptor(msgspec.Struct, frozen=True):
     digest: Annotated[str, msgspec.Meta(pattern=rf"^{DIGEST}\Z")]
     platform: Platform | None = None
+    size: int = 0
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -50,3 +51,4 @@ class Index(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct, frozen=True):
     config: Descriptor
+    layers: tuple[Descriptor, ...] = ()

@@ -1,8 +1,9 @@
 """Reads what one registry has of one image, logged in where it must be."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from envgen.errors import EnvgenError
 from envgen.registry.authorization import Challenge, authorize, parse_challenge
 from envgen.registry.credentials import Credential, find_credential
 from envgen.registry.failures import refused
@@ -35,19 +36,52 @@ class Reader:
             NetworkError: It was not delivered.
 
         """
-        url = f"{self._url}/v2/{self.reference.repository}/{kind}/{name}"
-        answer = self._send(url, accept)
-        while answer.status in _REFUSALS and self._log_in(answer):
-            answer = self._send(url, accept)
+        url = self.url(f"{kind}/{name}")
+        answer = self.ask(
+            lambda login: self._transport.get(url, headers={"Accept": accept, **login})
+        )
         if answer.status != 200:
-            raise refused(self.reference, answer.status, answer.body, logged_in=self._logged_in)
+            raise self.refused(answer)
         return answer
 
-    def _send(self, url: str, accept: str) -> Answer:
-        headers = {"Accept": accept}
-        if self._authorization:
-            headers["Authorization"] = self._authorization
-        return self._transport.get(url, headers=headers)
+    def download(self, digest: str, write: Callable[[bytes], object]) -> None:
+        """Hand a blob of any size to `write`, piece by piece, unverified.
+
+        Raises:
+            NetworkError: It was not delivered.
+
+        """
+        url = self.url(f"blobs/{digest}")
+        # A manifest was read with the login that blobs want, too.
+        status = self._transport.download(url, headers=self._login(), write=write)
+        if status != 200:
+            raise refused(self.reference, status, b"", logged_in=self._logged_in)
+
+    def url(self, path: str) -> str:
+        """Return the address of something that belongs to the image."""
+        return f"{self._url}/v2/{self.reference.repository}/{path}"
+
+    def ask(self, send: Callable[[Mapping[str, str]], Answer]) -> Answer:
+        """Return the answer to a request, sent again with a login as long as it is refused.
+
+        Args:
+            send: Sends it with the headers that log in.
+
+        Raises:
+            NetworkError: There is no answer, or none of the server that gives out tokens.
+
+        """
+        answer = send(self._login())
+        while answer.status in _REFUSALS and self._log_in(answer):
+            answer = send(self._login())
+        return answer
+
+    def refused(self, answer: Answer) -> EnvgenError:
+        """Return the error for an answer that is not the wanted one."""
+        return refused(self.reference, answer.status, answer.body, logged_in=self._logged_in)
+
+    def _login(self) -> Mapping[str, str]:
+        return {"Authorization": self._authorization} if self._authorization else {}
 
     def _log_in(self, answer: Answer) -> bool:
         """Take the next login that the registry accepts; False where there is none left."""

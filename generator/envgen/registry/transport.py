@@ -7,7 +7,7 @@ bounded in time and its redirects neither choose the proxy anew nor refuse plain
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -32,7 +32,11 @@ MAX_WAIT_S: Final = 20.0
 _BACKOFF_S: Final = (0.5, 1.0)
 _MAX_REDIRECTS: Final = 5
 _TIMEOUT: Final = urllib3.Timeout(connect=5.0, read=20.0)
+# A registry answers once it has stored a layer, and some move it to another place for that.
+_TRANSFER_TIMEOUT: Final = urllib3.Timeout(connect=5.0, read=600.0)
+_TRANSFER_CHUNK: Final = 1024 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_FOLLOWED: Final = frozenset({"GET", "HEAD"})  # the others carry what is meant for one host
 _RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 # A read that timed out is not repeated: whoever does not answer in 20 s is not helped by more.
 _RETRIED_ERRORS: Final = (
@@ -41,6 +45,8 @@ _RETRIED_ERRORS: Final = (
     exceptions.ProtocolError,
     exceptions.ProxyError,
 )
+
+_Body = str | bytes | Iterable[bytes] | None
 
 _log = logging.getLogger(__name__)
 
@@ -91,14 +97,61 @@ class Transport:
         """
         return self._request("GET", url, headers, None)
 
-    def head(self, url: str) -> Answer:
+    def head(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Return the answer to a HEAD, whatever its status; redirects are followed.
 
         Raises:
             NetworkError: There is no answer.
 
         """
-        return self._request("HEAD", url, {}, None)
+        return self._request("HEAD", url, headers or {}, None)
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        """Return the answer to a POST or a PUT of a small body, whatever its status.
+
+        Raises:
+            NetworkError: There is no answer, or one that is too large.
+
+        """
+        return self._request(method, url, headers, body)
+
+    def upload(self, url: str, *, headers: Mapping[str, str], chunks: Iterable[bytes]) -> Answer:
+        """Return the answer to a PATCH of a body of any size, which is sent once.
+
+        Raises:
+            NetworkError: There is no answer, or one that is too large.
+
+        """
+        return self._send("PATCH", url, headers, chunks, timeout=_TRANSFER_TIMEOUT)
+
+    def download(
+        self, url: str, *, headers: Mapping[str, str], write: Callable[[bytes], object]
+    ) -> int:
+        """Hand the body of the answer to a GET to `write`, piece by piece; return its status.
+
+        Nothing is written of an answer whose status is not 200. Redirects are followed.
+
+        Raises:
+            NetworkError: There is no answer, or it breaks off.
+
+        """
+        for _ in range(_MAX_REDIRECTS + 1):
+            try:
+                response = self._open("GET", url, headers, None, _TRANSFER_TIMEOUT)
+                location = response.headers.get("Location", "")
+                if response.status == 200:
+                    for chunk in response.stream(_TRANSFER_CHUNK, decode_content=False):
+                        write(chunk)
+                response.drain_conn()
+                response.release_conn()
+            except exceptions.HTTPError as error:
+                raise unreachable(_host(url), error) from error
+            if not location or response.status not in _REDIRECTS:
+                return response.status
+            url, headers = _redirect(url, location, headers)
+        raise garbage(_host(url), "it redirects without end")
 
     def post(self, url: str, *, form: Mapping[str, str]) -> Answer:
         """Return the answer to a form; a redirect is an answer, since forms carry secrets.
@@ -111,7 +164,7 @@ class Transport:
         return self._request("POST", url, headers, urlencode(form))
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: str | None
+        self, method: str, url: str, headers: Mapping[str, str], body: str | bytes | None
     ) -> Answer:
         waited = 0.0
         for backoff in _BACKOFF_S:
@@ -130,33 +183,28 @@ class Transport:
         return self._follow(method, url, headers, body)
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], body: str | None
+        self, method: str, url: str, headers: Mapping[str, str], body: str | bytes | None
     ) -> Answer:
         for _ in range(_MAX_REDIRECTS + 1):
             answer = self._send(method, url, headers, body)
             location = answer.headers.get("Location", "")
-            if method == "POST" or not location or answer.status not in _REDIRECTS:
+            followed = method in _FOLLOWED and answer.status in _REDIRECTS
+            if not (followed and location):
                 return answer
-            try:
-                target = urljoin(url, location)
-                headers = _headers_after_redirect(headers, url, target)
-            except ValueError as error:
-                raise garbage(_host(url), "it redirects to what is no address") from error
-            url = target
+            url, headers = _redirect(url, location, headers)
         raise garbage(_host(url), "it redirects without end")
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: str | None) -> Answer:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: _Body,
+        *,
+        timeout: urllib3.Timeout | None = None,
+    ) -> Answer:
         try:
-            response = self._pool(url).request(
-                method,
-                url,
-                body=body,
-                headers={"User-Agent": f"envgen/{__version__}", **headers},
-                timeout=_TIMEOUT,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+            response = self._open(method, url, headers, body, timeout or _TIMEOUT)
             content = response.read(MAX_BODY_BYTES + 1)
         except exceptions.HTTPError as error:
             failure = unreachable(_host(url), error)
@@ -170,6 +218,25 @@ class Transport:
         # The path only: what follows it may be a signature.
         _log.debug("%s %s%s: %d", method, _host(url), urlsplit(url).path, response.status)
         return Answer(status=response.status, headers=response.headers, body=content)
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: _Body,
+        timeout: urllib3.Timeout,
+    ) -> urllib3.BaseHTTPResponse:
+        return self._pool(url).request(
+            method,
+            url,
+            body=body,
+            headers={"User-Agent": f"envgen/{__version__}", **headers},
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         proxy = find_proxy(url)
@@ -193,6 +260,14 @@ def _trust(ca_certificates: Path | None) -> ssl.SSLContext:
             why="it is not a PEM file" if isinstance(error, ssl.SSLError) else error.strerror or "",
             fix="name a PEM file that holds the certificates to trust",
         ) from error
+
+
+def _redirect(url: str, location: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    try:
+        target = urljoin(url, location)
+        return target, _headers_after_redirect(headers, url, target)
+    except ValueError as error:
+        raise garbage(_host(url), "it redirects to what is no address") from error
 
 
 def _headers_after_redirect(

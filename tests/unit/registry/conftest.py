@@ -134,7 +134,7 @@ def _handler(registry: FakeRegistry) -> type[http.server.BaseHTTPRequestHandler]
             except OSError:  # the client has had enough
                 self.close_connection = True
 
-        do_POST = do_HEAD = do_GET  # noqa: N815 - the names are the protocol's
+        do_POST = do_HEAD = do_PUT = do_PATCH = do_GET  # noqa: N815 - the names are the protocol's
 
         def log_message(self, *args: Any) -> None:
             pass

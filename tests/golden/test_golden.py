@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pytest
 
+from envgen.published import PUBLISHED_FILE
 from envgen.render import files
 from envgen.render.quote import quote, quote_words
 from envgen.resources import RUNTIME, TEMPLATES
@@ -42,8 +43,11 @@ def expected(case: Path) -> dict[str, bytes]:
 def update(case: Path, project: Project, inputs: set[str]) -> None:
     """Lock and render anew, and keep the results as the case's own."""
     before = {path for path in inputs if not _is_locked(path)}
+    published = project.files().get(PUBLISHED_FILE)
     shutil.rmtree(project.root / "environments", ignore_errors=True)
     (project.root / "envgen.lock").unlink(missing_ok=True)
+    if published:
+        project.write(PUBLISHED_FILE, published)
     outcome = project.render_offline()
     assert outcome.code == 0, outcome.err
     shutil.rmtree(case / "expected")

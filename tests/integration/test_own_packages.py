@@ -159,7 +159,9 @@ def test_only_the_packages_enter_the_build(project: Project) -> None:
     render(project)
 
     ignore = (project.root / FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8")
-    assert {"!libs/core", "!libs/api", "libs/core/.venv"} <= set(ignore.splitlines())
+    assert {"!libs/core", "!libs/api", "libs/core/.venv", "libs/core/**/*.egg-info"} <= set(
+        ignore.splitlines()
+    )
     assert "!libs" not in ignore.splitlines()
 
 

@@ -439,13 +439,14 @@ def check_size(text: str) -> Fault | None:
 
 
 def check_preset(text: str) -> Fault | None:
+    """Refuse what names no preset. Whether there is one of that name is seen where it is read."""
     from envgen.presets import preset_names  # noqa: PLC0415 - reads a folder
-    from envgen.spec.suggest import suggest  # noqa: PLC0415
 
-    names = preset_names()
-    if text in names:
+    if text in preset_names():
         return None
-    return Fault(f"there is no preset {text!r}", fix=suggest(text, names))
+    from envgen.spec.preset_reference import check_reference  # noqa: PLC0415 - few specs have one
+
+    return check_reference(text)
 
 
 def check_age(text: str) -> Fault | None:

@@ -149,9 +149,7 @@ class Gpu(_Table, frozen=True, kw_only=True):
 class Volume(_Table, frozen=True, kw_only=True):
     """Storage that outlives a container: `data = { path = "/data", size = "100GiB" }`."""
 
-    path: Annotated[
-        ImagePath, Meta(description="Where the container sees it.", examples=["/data"])
-    ]
+    path: Annotated[ImagePath, Meta(description="Where the container sees it.", examples=["/data"])]
     size: Annotated[
         Size,
         Meta(description="What a claim for it asks a cluster for.", examples=["100GiB"]),
@@ -399,9 +397,9 @@ class Image(_Table, frozen=True, kw_only=True):
             examples=["registry.example/team/serve"],
         ),
     ] = None
-    run: Annotated[
-        Run, Meta(description="What a container of the image needs where it runs.")
-    ] = Run()
+    run: Annotated[Run, Meta(description="What a container of the image needs where it runs.")] = (
+        Run()
+    )
 
 
 class Deployments(_Table, frozen=True, kw_only=True):

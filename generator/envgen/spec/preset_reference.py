@@ -6,7 +6,12 @@ from typing import Final
 
 import msgspec
 
+from envgen.errors import LockError
+from envgen.lock.model import LOCK_FILE, LockedPreset
 from envgen.spec.forms import Fault
+
+FOLDER: Final = "environments/presets"
+"""Where presets are kept, relative to the spec."""
 
 _GIT: Final = re.compile(
     r"git\+(?P<url>(?:https://|ssh://(?:git@)?)[A-Za-z0-9.-]+(?::[0-9]+)?/[A-Za-z0-9._~/-]+)"
@@ -57,11 +62,28 @@ def parse_reference(text: str) -> Reference | None:
     return PluginPreset(preset=text) if _NAME.fullmatch(text) else None
 
 
-def name_preset(reference: Reference) -> str:
-    """Return what a preset is called in a file name."""
-    if isinstance(reference, GitPreset):
-        return re.sub(r"[^a-z0-9]+", "-", PurePosixPath(reference.path).stem.lower()).strip("-")
-    return reference.preset
+def preset_path(locked: LockedPreset) -> str:
+    """Return where a preset is kept, relative to the spec.
+
+    Raises:
+        LockError: The lock has something that is no reference.
+
+    """
+    reference = parse_reference(locked.reference)
+    if reference is None:
+        raise LockError.single(
+            f"has a preset {locked.reference!r}, which is none",
+            file=LOCK_FILE,
+            fix="run `python -m envgen lock` to make a new one",
+        )
+    return f"{FOLDER}/{_name_file(reference)}-{locked.sha256[:12]}.toml"
+
+
+def _name_file(reference: Reference) -> str:
+    if not isinstance(reference, GitPreset):
+        return reference.preset
+    stem = PurePosixPath(reference.path).stem.lower()
+    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "preset"
 
 
 def check_reference(text: str) -> Fault | None:

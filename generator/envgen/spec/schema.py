@@ -12,6 +12,7 @@ from envgen.spec.model import (
     Image,
     Index,
     Network,
+    Policy,
     Project,
     Run,
     Spec,
@@ -30,6 +31,7 @@ _SECTIONS: Final = (
     ("deployments", Deployments, "[deployments]"),
     ("network", Network, "[network]"),
     ("network.indexes.NAME", Index, "[network.indexes.NAME]"),
+    ("policy", Policy, "[policy]"),
 )
 
 

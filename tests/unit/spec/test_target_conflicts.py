@@ -42,15 +42,19 @@ def load(root: Path, text: str) -> dict[str, str]:
     ("text", "key", "what"),
     [
         ('[images.a]\ntargets = ["compose"]', "images.a.repository", "is missing"),
-        ('[images.a]\ntargets = ["kubernets"]', "images.a.targets[0]", "'kubernets' is not a choice"),
+        (
+            '[images.a]\ntargets = ["kubernets"]',
+            "images.a.targets[0]",
+            "'kubernets' is not a choice",
+        ),
         ('[images.a]\nrepository = "team/a"', "images.a.repository", "is not a repository"),
         ('[images.a]\nrepository = "r.example/a:1"', "images.a.repository", "is not a repository"),
         ('[images.a.run]\ncpus = "0"', "images.a.run.cpus", "is not a number of processors"),
-        ('[images.a.run]\ncpus = 2', "images.a.run.cpus", "is the number 2"),
+        ("[images.a.run]\ncpus = 2", "images.a.run.cpus", "is the number 2"),
         ('[images.a.run]\nmemory = "4"', "images.a.run.memory", "is not a size"),
-        ('[images.a.run]\ngpus = 1', "images.a.run.gpus", "the image has no `gpu`"),
-        ('[images.a.run]\ngpus = -1', "images.a.run.gpus", "out of range"),
-        ('[images.a.run]\nreplicas = 2', "images.a.run.replicas", "are for an image that serves"),
+        ("[images.a.run]\ngpus = 1", "images.a.run.gpus", "the image has no `gpu`"),
+        ("[images.a.run]\ngpus = -1", "images.a.run.gpus", "out of range"),
+        ("[images.a.run]\nreplicas = 2", "images.a.run.replicas", "are for an image that serves"),
         (
             '[images.a.run]\ncheckpoints = "/data/x"',
             "images.a.run.checkpoints",
@@ -77,13 +81,18 @@ def load(root: Path, text: str) -> dict[str, str]:
             "/opt/venv hides /opt/venv",
         ),
         (
-            '[images.a.run.volumes]\na = { path = "/d", size = "1GB" }\nb = { path = "/d", size = "1GB" }',
+            "[images.a.run.volumes]\n"
+            + "\n".join(f'{name} = {{ path = "/d", size = "1GB" }}' for name in "ab"),
             "images.a.run.volumes.b.path",
             "is the place of a already",
         ),
-        ('[images.a]\n[deployments.prod.b]', "deployments.prod.b", "there is no image 'b'"),
-        ('[images.a]\n[deployments.production.a]', "deployments.production", "unknown key"),
-        ('[images.a]\n[deployments.prod.a]\nreplica = 2', "deployments.prod.a.replica", "unknown key"),
+        ("[images.a]\n[deployments.prod.b]", "deployments.prod.b", "there is no image 'b'"),
+        ("[images.a]\n[deployments.production.a]", "deployments.production", "unknown key"),
+        (
+            "[images.a]\n[deployments.prod.a]\nreplica = 2",
+            "deployments.prod.a.replica",
+            "unknown key",
+        ),
         (
             SERVE.replace("8080", "8000") + 'targets = ["sagemaker"]',
             "images.serve.port",

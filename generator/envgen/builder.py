@@ -77,7 +77,9 @@ def add_builder_options(parser: argparse.ArgumentParser) -> None:
         metavar="PLATFORM",
         help="build for it, of those that the spec names; several need --push",
     )
-    group.add_argument("--push", action="store_true", help="push under the tags")
+    group.add_argument(
+        "--push", action="store_true", help="push to the spec's repositories, and under the tags"
+    )
     group.add_argument(
         "--compression",
         choices=get_args(Compression),

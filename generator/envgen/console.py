@@ -46,6 +46,14 @@ class Console:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
+    def confirm(self, question: str) -> bool:
+        """Ask for a yes, where somebody is there to give it; else the answer is no."""
+        if self.quiet or self.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
     def error(self, error: EnvgenError) -> None:
         problems = error.problems
         if self.as_json:

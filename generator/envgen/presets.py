@@ -1,4 +1,4 @@
-"""The bundled starting points of images: presets/environments/*.toml.
+"""The starting points of images: those of presets/environments/*.toml, and what any of them does.
 
 A preset holds the keys of an image. What the spec writes beside `preset = "…"` wins, key by key in
 the tables `gpu` and `env`; the lists of dependencies are added up.
@@ -26,15 +26,8 @@ def read_preset(name: str) -> dict[str, Any]:
     return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def apply_preset(image: dict[str, Any]) -> dict[str, Any]:
-    """Return an image's table with its preset's keys under its own.
-
-    A table that names no preset, or an unknown one, comes back as it is.
-    """
-    name = image.get("preset")
-    if not isinstance(name, str) or name not in preset_names():
-        return image
-    preset = read_preset(name)["image"]
+def apply_preset(preset: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """Return an image's table with its preset's keys under its own."""
     merged = {**preset, **image}
     for key in _ADDED:
         own = image.get(key, [])

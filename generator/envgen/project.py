@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +21,9 @@ from envgen.published import PUBLISHED_FILE, Published, read_published
 from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, load_spec
 from envgen.spec.suggest import suggest
+
+if TYPE_CHECKING:
+    from envgen.spec.pinned_presets import Fetch
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,20 +52,24 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         return read(self.root, path)
 
 
-def open_project(directory: Path, images: Iterable[str]) -> Project:
+def open_project(
+    directory: Path, images: Iterable[str], *, fetch: "Fetch | None" = None
+) -> Project:
     """Return the project of a folder.
 
     Args:
         directory: The spec's folder or one below it.
         images: Names that the user gave; none for all images.
+        fetch: Fetches presets that are neither envgen's nor kept beside the lock.
 
     Raises:
         SpecError: There is no valid spec.
         LockError: envgen.lock cannot be read.
+        StaleError: The spec has a preset that is not locked, and nothing to fetch it with.
         UsageError: An image is not in the spec.
 
     """
-    loaded = load_spec(directory.absolute())
+    loaded = load_spec(directory.absolute(), fetch=fetch)
     known = loaded.spec.images
     unknown = [name for name in images if name not in known]
     if unknown:
@@ -79,14 +87,16 @@ def open_project(directory: Path, images: Iterable[str]) -> Project:
 
 
 @contextlib.contextmanager
-def hold_project(directory: Path, images: Iterable[str]) -> Iterator[Project]:
+def hold_project(
+    directory: Path, images: Iterable[str], *, fetch: "Fetch | None" = None
+) -> Iterator[Project]:
     """Yield the project of a folder while no other envgen writes there.
 
     Spec and lock are read again once the folder is held: the one who held it may have changed them.
     """
-    found = open_project(directory, images)
+    found = open_project(directory, images, fetch=fetch)
     with hold(found.root):
-        yield open_project(directory, images)
+        yield open_project(directory, images, fetch=fetch)
 
 
 def require_locked(project: Project) -> None:
@@ -107,6 +117,9 @@ def require_locked(project: Project) -> None:
         Problem(what=f"image {name} is locked but not in the spec", file=LOCK_FILE, fix=fix)
         for name in _dropped(project)
     ]
+    if _has_other_presets(project):
+        what = "the presets are not those that were locked"
+        problems.append(Problem(what=what, file=LOCK_FILE, fix=fix))
     if problems:
         raise StaleError(*problems)
 
@@ -114,6 +127,11 @@ def require_locked(project: Project) -> None:
 def _dropped(project: Project) -> list[str]:
     """Return the images that the lock has and the spec no longer."""
     return sorted(project.lock.images.keys() - project.loaded.spec.images.keys())
+
+
+def _has_other_presets(project: Project) -> bool:
+    """Return whether the lock lacks a preset of the spec, or has one that nothing asks for."""
+    return project.lock.presets != tuple(preset.locked for preset in project.loaded.presets)
 
 
 def require_lock(project: Project) -> None:
@@ -136,7 +154,7 @@ def bring_up_to_date(project: Project, report: Callable[[str], None]) -> Project
     """Return the project with every stale image of it locked."""
     stale = find_stale(project.loaded.spec, project.lock, project.read)
     names = [name for name in project.images if name in stale]
-    if not names and not _dropped(project):
+    if not (names or _dropped(project) or _has_other_presets(project)):
         return project
     return lock_project(project, names, upgrade=False, report=report)
 
@@ -189,6 +207,7 @@ def list_files(project: Project, plan: Plan) -> tuple[RenderedFile, ...]:
     from envgen.render import render  # noqa: PLC0415 - `lock` does not render
 
     made = {file.path: file for file in _locker_inputs(project)}
+    made |= {preset.file.path: preset.file for preset in project.loaded.presets}
     made |= {file.path: file for file in project.files}
     made |= {file.path: file for file in render(plan)}
     return tuple(made.values())

@@ -3,11 +3,15 @@
 import hashlib
 import json
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
-_SEAL: Final = re.compile(rb"^# sha256:([0-9a-f]{64})\n", re.MULTILINE)
+JSON_SEAL: Final = "org.envgen.seal"
+_SEAL: Final = re.compile(
+    rb'^(?:# | *"org\.envgen\.seal": ")sha256:([0-9a-f]{64})"?\n', re.MULTILINE
+)
 
 
 class RenderedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,28 @@ def seal(header: str, body: str) -> bytes:
     rest = body.removeprefix(shebang)
     digest = hashlib.sha256((comment + rest).encode()).hexdigest()
     return f"{comment}# sha256:{digest}\n{rest}".encode()
+
+
+def seal_json(document: Mapping[str, Any], place: str) -> bytes:
+    """Return a document as JSON, with the checksum of all its other lines as a member.
+
+    JSON has no comments, so the seal is where the document's format lets anything be.
+
+    Args:
+        document: An object.
+        place: Its member, in which the seal is the only one: names and indices with dots between.
+
+    """
+    copy = json.loads(json.dumps(document))
+    *parents, last = place.split(".")
+    holder = copy
+    for part in parents:
+        holder = holder[int(part)] if part.isdecimal() else holder.setdefault(part, {})
+    holder[last] = {JSON_SEAL: ""}
+    text = json.dumps(copy, indent=2, ensure_ascii=False) + "\n"
+    indent, line = re.findall(rf'^( *)("{re.escape(JSON_SEAL)}": "")\n', text, re.MULTILINE)[0]
+    digest = hashlib.sha256(text.replace(f"{indent}{line}\n", "", 1).encode()).hexdigest()
+    return text.replace(line, f'"{JSON_SEAL}": "sha256:{digest}"', 1).encode()
 
 
 def is_untouched(content: bytes) -> bool:

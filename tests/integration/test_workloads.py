@@ -87,6 +87,7 @@ class Image:
             "ENVGEN_STATE_DIR": str(directory),
             "ENVGEN_SELFTEST_TIMEOUT": "600",
             "JAX_PLATFORMS": "cpu",
+            "MKL_CBWR": "AUTO",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "PYTHONPATH": str(directory),

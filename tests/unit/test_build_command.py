@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,22 @@ def test_secrets_are_on_no_command_line(
     assert not any(b"hunter2" in content for content in project.files().values())
 
 
+def test_logins_of_all_indexes_reach_the_build(
+    project: Project, docker: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVGEN_INDEX_ACME_TOOLS_USERNAME", "ann")
+    monkeypatch.setenv("ENVGEN_INDEX_ACME_TOOLS_PASSWORD", "hunter2")
+    index = '[network.indexes.acme-tools]\nurl = "https://acme.example/s"\npackages = ["x"]\n'
+    project.write("envgen.toml", project.read("envgen.toml") + 'dependencies = ["x"]\n' + index)
+    assert project.render_offline().code == 0
+
+    assert project.run("build").code == 0
+
+    assert options(docker[0], "--secret") == ["id=netrc,env=ENVGEN_NETRC"]
+    environment = docker[0]._FakePopen__kwargs["env"]
+    assert environment["ENVGEN_NETRC"] == "machine acme.example login ann password hunter2\n"
+
+
 def test_one_tag_for_several_images_is_wrong_usage(project: Project) -> None:
     project.write("envgen.toml", project.read("envgen.toml") + "[images.train]\n")
 
@@ -130,3 +147,56 @@ def test_failing_build_is_told_with_its_last_lines(
     assert problem["what"] == "docker build failed for image serve"
     assert problem["why"].endswith("two")
     assert hint in problem["fix"]
+
+
+def test_push_without_a_repository_or_a_name_is_wrong_usage(
+    project: Project, docker: list[Any]
+) -> None:
+    project.write("envgen.toml", project.read("envgen.toml") + "[images.train]\n")
+
+    outcome = project.run("build", "--push", "--json")
+
+    assert outcome.code == 2
+    assert [problem["key"] for problem in outcome.json["problems"]] == [
+        "images.serve.repository",
+        "images.train.repository",
+    ]
+    assert docker == []
+
+
+def test_builder_builds_all_images_in_one_run(
+    project: Project, fp: FakeProcess, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVGEN_INDEX_USERNAME", "user")
+    monkeypatch.setenv("ENVGEN_INDEX_PASSWORD", "hunter2")
+    project.write("envgen.toml", project.read("envgen.toml") + "[images.train]\n" + NETWORK)
+    project.write("corp.pem", "")
+    assert project.render_offline().code == 0
+    asked: list[Any] = []
+
+    def bake(process: Any) -> None:
+        asked.append(process)
+        argv = process.args
+        built = {"containerimage.config.digest": "sha256:abc", "containerimage.digest": "sha256:x"}
+        Path(argv[argv.index("--metadata-file") + 1]).write_text(
+            json.dumps({"serve": built, "train": {"containerimage.digest": "sha256:def"}}),
+            encoding="utf-8",
+        )
+
+    fp.register([program, "buildx", "bake", fp.any()], callback=bake)
+    fp.register(["git", "rev-parse", "HEAD"], stdout="0123abc\n")
+
+    outcome = project.run("build", "--builder", "far", "--no-cache", "--json")
+
+    assert [each["id"] for each in outcome.json] == ["sha256:abc", "sha256:def"]
+    assert options(asked[0], "--builder") == ["far"]
+    assert "--no-cache" in asked[0].args
+    assert "hunter2" not in " ".join(asked[0].args)
+
+
+def test_bundle_is_of_no_use_to_another_builder(rendered: Project, docker: list[Any]) -> None:
+    outcome = rendered.run("build", "--bundle", "bundles", "--builder", "far")
+
+    assert outcome.code == 2
+    assert "do not go together" in outcome.err
+    assert docker == []

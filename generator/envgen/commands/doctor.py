@@ -15,11 +15,11 @@ from envgen.cuda.judge import judge
 from envgen.cuda.kubernetes import parse_nodes
 from envgen.cuda.probe import probe_host
 from envgen.cuda.requirement import Requirement
-from envgen.cuda.tables import tables
 from envgen.cuda.verdict import Outcome
+from envgen.doctor.changes import Change, spec_changes
 from envgen.doctor.report import Finding, describe, tabulate, to_data
 from envgen.doctor.subjects import foreign_requirement, image_requirements, wheel_requirement
-from envgen.doctor.suggest import Suggestion, suggest_release
+from envgen.doctor.suggest import Suggestion, known_frameworks, suggest_release
 from envgen.errors import IncompatibleError, SpecError, StorageError, UsageError
 from envgen.project import Project, open_project
 
@@ -54,15 +54,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--wheel", action="append", metavar="NAME==VERSION", help="judge a wheel by its table row"
     )
     parser.add_argument(
-        "--suggest", metavar="PACKAGE", help="name its newest release that runs on all hosts"
+        "--suggest",
+        nargs="?",
+        const="",
+        metavar="PACKAGE",
+        help="name the newest release of a framework that runs on all hosts, and what of the spec "
+        "has to change; the lock's own framework when not given",
     )
     parser.add_argument("--format", choices=["text", "markdown"], default="text")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     hosts = _find_hosts(arguments)
-    if arguments.suggest:
-        return _suggest(arguments.suggest, hosts, console)
+    if arguments.suggest is not None:
+        return _suggest(arguments, hosts, console)
     findings = tuple(
         Finding(subject=requirement.name, host=host, verdict=judge(requirement, host))
         for requirement in _find_subjects(arguments)
@@ -76,19 +81,40 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return IncompatibleError.exit_code if failed else 0
 
 
-def _suggest(package: str, hosts: tuple[Host, ...], console: Console) -> int:
-    known = sorted({row.package for row in tables().defaults})
-    if package not in known:
+def _suggest(arguments: argparse.Namespace, hosts: tuple[Host, ...], console: Console) -> int:
+    project = _project_here(arguments.directory)
+    package = arguments.suggest or _own_framework(project)
+    if package not in known_frameworks():
         raise UsageError.single(
-            f"no releases of {package!r} are known", fix="known are " + ", ".join(known)
+            f"no releases of {package!r} are known",
+            fix="known are " + ", ".join(known_frameworks()),
         )
     found = suggest_release(package, hosts)
-    lines = [f"{each.requirement}: CUDA {each.cuda}, {_source(each)}" for each in found]
+    changes = [spec_changes(project, each) if project else () for each in found]
+    text = "\n".join(map(_describe_suggestion, found, changes))
     console.result(
-        "\n".join(lines) or f"no known release of {package} runs on all of these hosts",
-        [msgspec.to_builtins(each) | {"requirement": each.requirement} for each in found],
+        text or f"no known release of {package} runs on all of these hosts",
+        [
+            msgspec.to_builtins(each)
+            | {"requirement": each.requirement, "spec": msgspec.to_builtins(wanted)}
+            for each, wanted in zip(found, changes, strict=True)
+        ],
     )
     return 0 if found else IncompatibleError.exit_code
+
+
+def _own_framework(project: Project | None) -> str:
+    """Return the first framework of the lock whose releases are known; else the first known."""
+    locked = project.lock.images.values() if project else ()
+    names = [name for image in locked for name in image.frameworks if name in known_frameworks()]
+    return names[0] if names else known_frameworks()[0]
+
+
+def _describe_suggestion(suggestion: Suggestion, changes: tuple[Change, ...]) -> str:
+    lines = [f"{suggestion.requirement}: CUDA {suggestion.cuda}, {_source(suggestion)}"]
+    lines += [f"  not {suggestion.newer}"] if suggestion.newer else []
+    lines += [f"  in the spec: {change}" for change in changes]
+    return "\n".join(lines)
 
 
 def _source(suggestion: Suggestion) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from envgen import output, project
-from envgen.commands.options import add_images
+from envgen.commands.options import add_accept_presets, add_images, choose_fetch
 from envgen.commands.render import name_edited
 from envgen.console import Console
 from envgen.errors import Problem, UsageError
@@ -37,17 +37,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="upgrade the packages for which `audit` knows a release without the vulnerability",
     )
     parser.add_argument("--force", action="store_true", help="overwrite edited files")
+    add_accept_presets(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    with project.hold_project(arguments.directory, arguments.images) as opened:
-        packages = _name_packages(opened, arguments.upgrade or ())
-        if arguments.security:
-            opened, packages = _choose_vulnerable(opened, arguments)
+    fetch = choose_fetch(arguments, console)
+    with project.hold_project(arguments.directory, arguments.images, fetch=fetch) as opened:
+        chosen, packages = _choose(opened, arguments)
         with console.progress() as report:
             current = project.lock_project(
-                opened,
-                opened.images,
+                chosen,
+                chosen.images,
                 upgrade=arguments.upgrade == [],
                 packages=packages,
                 report=report,
@@ -63,16 +63,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _choose_vulnerable(
-    opened: Project, arguments: argparse.Namespace
-) -> tuple[Project, tuple[str, ...]]:
-    """Return the project with the images that a release would mend, and the packages to move.
+def _choose(opened: Project, arguments: argparse.Namespace) -> tuple[Project, tuple[str, ...]]:
+    """Return the project with the images to lock, and the packages to move in them.
+
+    With `--security` they are those that a release would mend.
 
     Raises:
-        UsageError: Packages were named as well.
+        UsageError: A package is in no lock, or was named beside `--security`.
         NetworkError: The database of vulnerabilities did not answer.
 
     """
+    if not arguments.security:
+        return opened, _name_packages(opened, arguments.upgrade or ())
     from envgen.audit.project import audit_project, fixable  # noqa: PLC0415 - rarely asked for
 
     if arguments.upgrade is not None:

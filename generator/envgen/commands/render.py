@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from envgen import output, project
-from envgen.commands.options import add_images, add_lock_modes
+from envgen.commands.options import add_images, add_lock_modes, choose_fetch
 from envgen.console import Console
 from envgen.copies import require_copies
 from envgen.errors import Problem, StaleError
@@ -38,7 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.check or arguments.diff or arguments.output:
         return _show(arguments, console)
-    with project.hold_project(arguments.directory, arguments.images) as opened:
+    fetch = choose_fetch(arguments, console)
+    with project.hold_project(arguments.directory, arguments.images, fetch=fetch) as opened:
         current = prepare(opened, arguments, console)
         written = write_project(current, force=arguments.force)
     report_changes(current, console)
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _show(arguments: argparse.Namespace, console: Console) -> int:
     """Check, compare or print: whatever writes no file."""
-    opened = project.open_project(arguments.directory, arguments.images)
+    fetch = choose_fetch(arguments, console)
+    opened = project.open_project(arguments.directory, arguments.images, fetch=fetch)
     if arguments.check:
         count = check_project(opened, frozen=arguments.frozen)
         console.summary(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from envgen.image.canonical import MANIFEST_TYPE, CanonicalImage, descriptor, sha256
+from envgen.registry.pushed import referrers_tag
 from envgen.registry.reader import base_url
 from envgen.registry.reference import ImageReference
 from envgen.registry.transport import Transport
@@ -97,11 +98,6 @@ def _make_manifest(subject: Mapping[str, Any], attachment: Attachment) -> bytes:
 def describe_manifest(image: CanonicalImage) -> dict[str, Any]:
     """Return the descriptor of a canonical image, as a subject of what is attached."""
     return descriptor(MANIFEST_TYPE, image.digest, len(image.manifest))
-
-
-def referrers_tag(digest: str) -> str:
-    """Return the tag that lists what is attached, where the registry does not."""
-    return digest.replace(":", "-")
 
 
 def _list_under_tag(writer: Writer, subject: str, attachment: Attachment, manifest: bytes) -> None:

@@ -1,6 +1,6 @@
 """What `explain` tells: every choice of a plan with its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from envgen.errors import LockError
@@ -15,7 +15,7 @@ from envgen.lock.model import (
     LockedLayer,
 )
 from envgen.lock.request import image_folder, image_platforms, make_request
-from envgen.plan.base import choose_base
+from envgen.plan.base import choose_base, choose_python
 from envgen.plan.determinism import TESTED, explain_determinism
 from envgen.plan.health import explain_health
 from envgen.plan.model import Decision
@@ -23,6 +23,7 @@ from envgen.plan.size import explain_size
 from envgen.spec.model import Image, Spec
 
 _LAYERS: Final = {
+    "base": "what the base has in the same version",
     "conda": "what conda installs",
     "cuda-packages": "CUDA libraries, which change with the framework's CUDA",
     "framework": "the framework and what is pinned to it",
@@ -54,7 +55,7 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
         Decision(
             about="python",
             choice=spec.project.python,
-            reason=_explain_python(image, official=choice.official_python),
+            reason=_explain_python(spec, image, official=choice.official_python),
         ),
         Decision(
             about="platforms",
@@ -70,12 +71,11 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
             Decision(
                 about=f"layer {layer.name}",
                 choice=describe_layer(layer),
-                reason=f"{_LAYERS[layer.name]}; installed from {image_folder(name)}/{layer.file} "
-                "alone"
-                + (", by py-rattler: no conda is in the image" if layer.kind == "conda" else ""),
+                reason=f"{_LAYERS[layer.name]}; {_explain_file(name, layer)}",
             )
             for layer in locked.layers
         ),
+        *_explain_extended(base, locked),
         *_explain_apt(name, locked),
         *_explain_own(name, locked),
         *_explain_indexes(spec, name),
@@ -100,11 +100,45 @@ def explain_image(spec: Spec, lock: Lock, name: str, locked: LockedImage) -> tup
     )
 
 
-def _explain_python(image: Image, *, official: bool) -> str:
+def _explain_file(name: str, layer: LockedLayer) -> str:
+    file = f"{image_folder(name)}/{layer.file}"
+    if layer.kind == "base":
+        return f"not installed again; {file} says which"
+    by = ", by py-rattler: no conda is in the image" if layer.kind == "conda" else ""
+    return f"installed from {file} alone{by}"
+
+
+def _explain_extended(base: LockedBase, locked: LockedImage) -> Iterator[Decision]:
+    """Yield what an image of envgen as base decides, and where it has fallen behind."""
+    if not base.python:
+        return
+    yield Decision(
+        about="base packages",
+        choice=f"{len(base.packages)} packages",
+        reason="the base is an image of envgen and says what it has; the lock is held to it",
+    )
+    if base.newest:
+        yield Decision(
+            about="base drift",
+            choice=base.newest,
+            reason="what the base's tag meant when it was last asked for; the spec pins another",
+        )
+    have = dict(pin.split("==", 1) for pin in base.packages)
+    for name, version in sorted(locked.drift.items()):
+        yield Decision(
+            about=f"drift of {name}",
+            choice=have.get(name, ""),
+            reason=f"the base has it; without the base, the spec would take {version}",
+        )
+
+
+def _explain_python(spec: Spec, image: Image, *, official: bool) -> str:
     if image.locker == "conda-lock":
         return "the spec says so; conda brings it"
     if official:
         return "the spec says so, or requires-python admits none newer"
+    if source := choose_python(spec, image):
+        return f"copied from {source}, since the base has none and its glibc is not older"
     return "the base must have it"
 
 

@@ -1,12 +1,20 @@
 """From spec and lock to a plan: what each image will be, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from envgen.lock.limits import parse_size
-from envgen.lock.model import APT_FILE, BUILD_FILE, Lock, LockedImage, LockedLayer, LockedTool
+from envgen.lock.model import (
+    APT_FILE,
+    BUILD_FILE,
+    Lock,
+    LockedImage,
+    LockedLayer,
+    LockedOwn,
+    LockedTool,
+)
 from envgen.lock.request import image_platforms, make_request
-from envgen.plan.base import official_python
+from envgen.plan.base import choose_python, official_python
 from envgen.plan.decisions import (
     describe_apt,
     describe_layer,
@@ -53,7 +61,7 @@ def make_plan(
         epoch=spec.epoch,
         spec_file=spec_file,
         images=tuple(
-            _plan_image(spec, lock, name, lock.images[name], spec_file, published)
+            _plan_image(spec, lock, name, spec_file=spec_file, published=published)
             for name in spec.images
             if name in lock.images
         ),
@@ -61,8 +69,9 @@ def make_plan(
 
 
 def _plan_image(
-    spec: Spec, lock: Lock, name: str, locked: LockedImage, spec_file: str, published: Published
+    spec: Spec, lock: Lock, name: str, *, spec_file: str, published: Published
 ) -> ImagePlan:
+    locked = lock.images[name]
     image = spec.images[name]
     if image.gpu is not None:
         from envgen.plan.gpu import require_served  # noqa: PLC0415 - reads the CUDA tables
@@ -82,11 +91,14 @@ def _plan_image(
         platforms=request.platforms,
         base=base,
         builder=builder,
+        python_source=_plan_python(spec, lock, image),
+        extended=bool(locked_base(lock, locked.base).python),
         uv_version=uv.version,
         uv_requirement=_write_requirement(uv, request.platforms),
         build_options=_plan_build_options(image, request.index),
         max_bytes=parse_size(image.max_size) if image.max_size else 0,
         dropped=plan_trim(image),
+        bundle="",
         isolated=spec.network.isolate_builds,
         system_cuda=_plan_system_cuda(spec, lock, name, locked),
         hides_compat=_hides_compat(lock, image, locked),
@@ -107,7 +119,7 @@ def _plan_image(
         command=image.command,
         ports=() if image.port is None else (image.port,),
         env=_plan_env(spec, name, locked),
-        labels=_plan_labels(spec, name, base, locked),
+        labels=_plan_labels(spec, lock, name, base, locked),
         lock_sha256=locked.lock_sha256,
         frameworks=tuple(sorted(locked.frameworks.items())),
         health=health,
@@ -155,6 +167,11 @@ def _hides_compat(lock: Lock, image: Image, locked: LockedImage) -> bool:
     return hides_compat(image.gpu.targets, locked_base(lock, locked.base))
 
 
+def _plan_python(spec: Spec, lock: Lock, image: Image) -> Base | None:
+    source = choose_python(spec, image)
+    return _pinned(spec, lock, source) if source else None
+
+
 def _plan_apt(folder: str, locked: LockedImage) -> AptLayer | None:
     if locked.apt is None or not locked.apt.packages:
         return None
@@ -176,8 +193,17 @@ def _plan_conda(
     )
 
 
-_SCRATCH: Final = (".venv", "build", "dist")
-"""What builds and tools leave in the folder of a package."""
+_EGG_INFO: Final = "**/*.egg-info"
+"""What setuptools leaves beside the sources of a package."""
+
+
+def _list_scratch(package: LockedOwn) -> Iterator[str]:
+    if package.folder == ".":
+        # Of the spec's folder only the sources are let in, which come last.
+        yield f"{package.files[-1]}/{_EGG_INFO}"
+        return
+    for name in (".venv", "build", "dist", _EGG_INFO):
+        yield f"{package.folder}/{name}"
 
 
 def _plan_own(folder: str, locked: LockedImage) -> OwnPackages | None:
@@ -187,12 +213,7 @@ def _plan_own(folder: str, locked: LockedImage) -> OwnPackages | None:
         names=tuple(package.name for package in locked.own),
         folders=tuple(package.folder for package in locked.own),
         files=tuple(dict.fromkeys(file for package in locked.own for file in package.files)),
-        scratch=tuple(
-            f"{package.folder}/{name}"
-            for package in locked.own
-            for name in _SCRATCH
-            if package.folder != "."
-        ),
+        scratch=tuple(path for package in locked.own for path in _list_scratch(package)),
         build_file=f"{folder}/{BUILD_FILE}",
     )
 
@@ -302,7 +323,7 @@ def _plan_env(spec: Spec, name: str, locked: LockedImage) -> tuple[tuple[str, st
 
 
 def _plan_labels(
-    spec: Spec, name: str, base: Base, locked: LockedImage
+    spec: Spec, lock: Lock, name: str, base: Base, locked: LockedImage
 ) -> tuple[tuple[str, str], ...]:
     labels = {
         "org.envgen.epoch": spec.epoch,
@@ -312,4 +333,8 @@ def _plan_labels(
         "org.opencontainers.image.base.name": base.name,
         "org.opencontainers.image.title": f"{spec.project.name}-{name}",
     }
+    # An image of envgen passes its labels on to what stands on it, where they would not be true.
+    if spec.images[name].shared or locked_base(lock, locked.base).python:
+        labels["org.envgen.packages"] = " ".join(locked.shared)
+        labels["org.envgen.python"] = spec.project.python
     return tuple(sorted(labels.items()))

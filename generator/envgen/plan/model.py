@@ -135,11 +135,15 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
         platforms: To build for.
         base: What it stands on.
         builder: The official Python whose pip installs uv in a stage of its own.
+        python_source: The official Python that is copied into the image; None where its base, or
+            conda, brings one.
+        extended: Whether the base is an image of envgen, whose environment is added to.
         uv_version: The uv that installs the layers.
         uv_requirement: That uv with its hashes, as pip reads it.
         build_options: What uv is told about source archives.
         max_bytes: What it may weigh unpacked; 0 for anything.
         dropped: Patterns of files that layers leave out.
+        bundle: The folder that everything is taken from in a build without a network; else empty.
         isolated: Whether steps that download nothing run without network.
         system_cuda: CUDA libraries out of another image; None where nothing needs them.
         hides_compat: Whether the base's cuda-compat is kept from the container toolkit.
@@ -177,11 +181,14 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[str, ...]
     base: Base
     builder: Base
+    python_source: Base | None
+    extended: bool
     uv_version: str
     uv_requirement: str
     build_options: tuple[str, ...]
     max_bytes: int
     dropped: tuple[str, ...]
+    bundle: str
     isolated: bool
     system_cuda: SystemCuda | None
     hides_compat: bool
@@ -214,6 +221,11 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     def has_logins(self) -> bool:
         """Whether a build may need a login to fetch packages."""
         return bool(self.index or self.indexes)
+
+    @property
+    def has_system(self) -> bool:
+        """Whether something of the system is changed: an image of envgen has its user already."""
+        return not self.extended or self.hides_compat or bool(self.writable)
 
     @property
     def has_runtime(self) -> bool:

@@ -124,7 +124,7 @@ def find_annotations(
         NetworkError: The registry does not say.
 
     """
-    for path in (f"referrers/{digest}", f"manifests/{digest.replace(':', '-')}"):
+    for path in (f"referrers/{digest}", f"manifests/{referrers_tag(digest)}"):
         answer = _get(transport, reader, path)
         if answer.status == 200:
             found = decode(reader, answer.body, _Referrers).manifests
@@ -132,6 +132,11 @@ def find_annotations(
         if answer.status != _ABSENT:
             raise reader.refused(answer)
     return []
+
+
+def referrers_tag(digest: str) -> str:
+    """Return the tag that lists what is attached to a digest, where the registry does not."""
+    return digest.replace(":", "-")
 
 
 def _get(transport: Transport, reader: Reader, path: str) -> Answer:

@@ -3,7 +3,7 @@
 import functools
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from minijinja import Environment
@@ -239,7 +239,7 @@ def write_words(words: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-FILTERS: Final = {
+FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     "json": write_list,
     "compose": write_compose,
     "kubernetes": write_kubernetes,

@@ -327,7 +327,7 @@ def test_papers_are_not_attached_to_another_image(
 
     done = iris.envgen("push", "serve", f"{repository}:3", "--from", tag)
 
-    assert done.returncode == 10
+    assert done.returncode == 11
     assert "was not built from the project as it is" in done.stderr
 
 

@@ -73,7 +73,9 @@ class TestBase:
         assert image.builder.name == PYTHON
 
     def test_short_name_is_written_in_full(self, plan: Callable[..., ImagePlan]) -> None:
-        assert plan(base="ubuntu:24.04").base.name == "docker.io/library/ubuntu:24.04"
+        image = plan(base="ubuntu:24.04", **{"python-from": "base"})
+
+        assert image.base.name == "docker.io/library/ubuntu:24.04"
 
     def test_digest_of_the_spec_is_kept(self, plan: Callable[..., ImagePlan]) -> None:
         digest = "sha256:" + "a" * 64

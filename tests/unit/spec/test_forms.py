@@ -114,7 +114,7 @@ BAD = {
     ],
     "registry-host": ["", "https://r.example", "a b", "--platform", "-x", "r.example/", "a:٣"],
     "moment": ["2026-11-01", "2026-11-01T00:00:00", "2026-13-01T00:00:00Z", "٢026-11-01T00:00:00Z"],
-    "preset": ["", "sklearn", "../x"],
+    "preset": ["", "Sklearn", "../x"],
 }
 
 

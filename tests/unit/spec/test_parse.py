@@ -85,7 +85,6 @@ def test_unknown_key_suggests_nearest(given: dict[str, Any], key: str, fix: str)
         (document(determinism="stict"), "images.serve.determinism", "did you mean 'strict'?"),
         (document(platforms=["linux/arm"]), "images.serve.platforms[0]", "did you mean"),
         (document(locker="pdm"), "images.serve.locker", "uv"),
-        (document(preset="sklearn-srve"), "images.serve.preset", "did you mean 'sklearn-serve'?"),
     ],
 )
 def test_unknown_choice_suggests_nearest(given: dict[str, Any], key: str, fix: str) -> None:

@@ -43,7 +43,9 @@ def plan_targets(
     digest = pushed or UNPUBLISHED
     common = _deploy(image, "", image.run, digest)
     deployments = tuple(
-        _deploy(image, each, merge_runs(image.run, getattr(spec.deployments, each).get(name)), digest)
+        _deploy(
+            image, each, merge_runs(image.run, getattr(spec.deployments, each).get(name)), digest
+        )
         for each in NAMES
     )
     return Targets(
@@ -71,7 +73,11 @@ def merge_runs(run: Run, other: Run | None) -> Run:
     """Return what a deployment needs: what it says itself, and for the rest what the image says."""
     if other is None:
         return run
-    said = {field: value for field in Run.__struct_fields__ if (value := getattr(other, field)) is not None}
+    said = {
+        field: value
+        for field in Run.__struct_fields__
+        if (value := getattr(other, field)) is not None
+    }
     said["env"] = {**run.env, **other.env}
     said["volumes"] = {**run.volumes, **other.volumes}
     return msgspec.structs.replace(run, **said)

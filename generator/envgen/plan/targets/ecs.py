@@ -1,4 +1,4 @@
-"""An Amazon ECS task definition, as `aws ecs register-task-definition --cli-input-json` takes it."""
+"""An Amazon ECS task definition, as `aws ecs register-task-definition` takes it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -71,7 +71,7 @@ def _describe_linux(run: Deployment) -> dict[str, Any]:
             {
                 "containerPath": path,
                 "size": _TMPFS_MIB,
-                "mountOptions": ["exec", "mode=1777"],
+                "mountOptions": ["exec"],
             }
             for path in ("/tmp", HOME)  # noqa: S108 - a mount of the container's own
         ],

@@ -16,8 +16,8 @@ from envgen.plan.targets.model import Expression
 from envgen.spec.model import Spec
 
 _DRIVER = f"{PREFIX}cuda.driver-version"
-"""Labels of GPU feature discovery 0.15 and newer (NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery):
-numbers without leading zeros in `.major`, `.minor` and `.revision`, so that `Gt` compares them."""
+"""Labels of GPU feature discovery 0.15 and newer (NVIDIA/k8s-device-plugin, its list of
+labels): numbers in `.major`, `.minor` and `.revision`, which `Gt` compares."""
 
 _COMPUTE_MAJOR = f"{PREFIX}gpu.compute.major"
 

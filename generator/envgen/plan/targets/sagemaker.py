@@ -85,7 +85,9 @@ def plan_ami(spec: Spec, name: str, locked: LockedImage) -> str:
     ]
     if not fitting:
         return ""
-    supporting = [row for row in fitting if not needs.cuda or parse_version(row.cuda) >= needs.cuda.release]
+    supporting = [
+        row for row in fitting if not needs.cuda or parse_version(row.cuda) >= needs.cuda.release
+    ]
     return supporting[0].version if supporting else fitting[-1].version
 
 

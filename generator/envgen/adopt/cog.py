@@ -71,9 +71,9 @@ def _leave_build(gathering: Gathering, build: Mapping[str, Any]) -> None:
     gathering.leave_group(
         "system packages",
         strings(build.get("system_packages")),
-        why="a spec names none yet",
-        fix="most wheels bring what they need (opencv-python-headless instead of opencv-python); "
-        "else choose a `base` that has them",
+        why="many are for building only, and wheels bring what they need "
+        "(opencv-python-headless instead of opencv-python)",
+        fix="write those that are needed at run time into the image's `apt`",
     )
     for key in ("run", "pre_install"):
         entries = build.get(key)

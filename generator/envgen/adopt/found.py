@@ -63,6 +63,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
             dependencies already.
         own_dependencies: Whether that spec needs a list of its own, because it cannot take all of
             those.
+        preset: The preset to start from; empty for none.
+        copy: Files and folders that go into the image, where the preset's are not meant.
+        command: What the container runs, where the preset's is not meant.
+        port: The port that the program listens on; 0 for none.
         left: What was not carried over.
 
     """
@@ -83,6 +87,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     native: str = ""
     table: bool = False
     own_dependencies: bool = False
+    preset: str = ""
+    copy: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    port: int = 0
     left: tuple[Left, ...] = ()
 
 
@@ -113,6 +121,8 @@ class Gathering:
         self.native = ""
         self.table = False
         self.own_dependencies = False
+        self.command: tuple[str, ...] = ()
+        self.port = 0
         self.left: list[Left] = []
 
     def finish(self) -> Found:
@@ -134,6 +144,8 @@ class Gathering:
             native=self.native,
             table=self.table,
             own_dependencies=self.own_dependencies,
+            command=self.command,
+            port=self.port,
             left=tuple(self.left),
         )
 

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from envgen.adopt.code import Code
 from envgen.adopt.cog import read_cog
 from envgen.adopt.conda import read_conda_lock_file, read_environment
+from envgen.adopt.dockerfile import DOCKERFILE, read_dockerfile
 from envgen.adopt.found import Found, Gathering, read_text
+from envgen.adopt.imports import known_modules
 from envgen.adopt.pipfile import read_pipfile
 from envgen.adopt.poetry import read_poetry_lock
 from envgen.adopt.pyproject import read_pyproject
@@ -86,6 +89,44 @@ def _find_reader(path: Path) -> Read:
         f"{path.name} is not a dependency file that envgen reads",
         fix="known are " + ", ".join(ORDER),
     )
+
+
+def read_traces(folder: Path, code: Code, locker: str = "") -> Found:
+    """Return what a Dockerfile and the code say, for a folder without a dependency file.
+
+    Args:
+        folder: The folder.
+        code: What its Python files say.
+        locker: What shall lock the image; empty for uv.
+
+    """
+    path = folder / DOCKERFILE
+    gathering = Gathering(path, locker)
+    if path.is_file():
+        read_dockerfile(gathering)
+    else:
+        gathering.sources.clear()
+    if not gathering.requirements and code.imports:
+        _read_imports(gathering, code)
+    if not gathering.python:
+        _read_python_version(gathering)
+    return gathering.finish()
+
+
+def _read_imports(gathering: Gathering, code: Code) -> None:
+    """Require what the code imports, where the package of a module is known."""
+    gathering.sources["the imports of the code"] = None
+    known = known_modules()
+    for module, where in sorted(code.imports.items()):
+        if module in known:
+            gathering.require(known[module], where)
+        else:
+            gathering.leave(
+                f"import {module}",
+                where=where,
+                why="which package brings it is not known, and one of that name may be anybody's",
+                fix="add the package to `dependencies`",
+            )
 
 
 def _read_python_version(gathering: Gathering) -> None:

@@ -94,6 +94,8 @@ def _rows(texts: Iterable[str]) -> Iterator[str]:
 
 def _image(found: Found, table: str) -> list[str]:
     lines = [f"[{table}]"]
+    if found.preset:
+        lines.append(f"preset = {_quote(found.preset)}")
     if found.locker != _DEFAULT_LOCKER:
         lines.append(f"locker = {_quote(found.locker)}")
     if found.channels:
@@ -105,6 +107,12 @@ def _image(found: Found, table: str) -> list[str]:
     if found.env:
         pairs = ", ".join(f"{name} = {_quote(value)}" for name, value in found.env.items())
         lines.append(f"env = {{ {pairs} }}")
+    if found.copy is not None:
+        lines.append(f"copy = [{', '.join(map(_quote, found.copy))}]")
+    if found.command:
+        lines.append(f"command = [{', '.join(map(_quote, found.command))}]")
+    if found.port:
+        lines.append(f"port = {found.port}")
     return lines
 
 

@@ -96,7 +96,7 @@ def comment(wheel: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "change", "said"),
     [
-        ("files", comment, "ash mismatch"),
+        ("files", comment, "mismatch for `idna=="),
         ("tools", flip, "DO NOT MATCH"),
         ("images", flip, "does not hold the image"),
     ],

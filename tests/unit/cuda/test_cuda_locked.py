@@ -19,8 +19,16 @@ def read(
     base: Requirement | None = None,
     wants_gpu: bool = True,
     machine: Machine = "x86_64",
+    os_packages: frozenset[str] = frozenset(),
 ) -> LockedCuda:
-    return read_lock("train", packages, base=base, wants_gpu=wants_gpu, machine=machine)
+    return read_lock(
+        "train",
+        packages,
+        base=base,
+        wants_gpu=wants_gpu,
+        machine=machine,
+        os_packages=os_packages,
+    )
 
 
 def names(found: LockedCuda) -> list[str]:
@@ -218,6 +226,9 @@ def test_triton_needs_a_compiler_in_images_that_are_meant_for_a_gpu() -> None:
     (finding,) = read(*CU12, triton).findings
     assert (finding.name, "C compiler" in finding.what) == ("unmet-need", True)
     assert names(read(*CU12, triton, wants_gpu=False)) == []
+    assert 'apt = ["gcc", "libc6-dev"]' in finding.fix
+    assert names(read(*CU12, triton, os_packages=frozenset({"gcc"}))) == ["unmet-need"]
+    assert names(read(*CU12, triton, os_packages=frozenset({"gcc", "libc6-dev", "git"}))) == []
 
 
 def test_wheel_that_loads_the_systems_cuda_is_not_taken_for_one_without() -> None:

@@ -192,3 +192,43 @@ def test_everything_that_ignore_files_keep_out_is_refused_as_a_copy(epoch: str) 
     assert hidden
     for pattern in hidden:
         assert forms.check_copy_path(f"app/{pattern.replace('*', 'x')}") is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["git", "g++", "libstdc++6", "libgl1", "git=1:2.47.3-0+deb13u1", "a0=0~rc1"]
+)
+def test_names_of_os_packages_pass(text: str) -> None:
+    assert forms.check_os_package(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("git curl", 'write "git", "curl"'),
+        ("libc6:amd64", 'write "libc6"'),
+        ("git/trixie-backports", 'write "git"'),
+        ("git>=2", 'write "git", or "git=VERSION"'),
+        ("git==2", 'write "git", or "git=VERSION"'),
+        ("Git", 'write "git"'),
+        ("--yes", 'as "git"'),
+        ("git-", 'as "git"'),
+        ("git;id", 'as "git"'),
+        ("git=$(id)", 'as "git"'),
+        ("", 'as "git"'),
+    ],
+)
+def test_what_is_no_os_package_says_what_would_be(text: str, fix: str) -> None:
+    fault = forms.check_os_package(text)
+
+    assert fault is not None
+    assert fault.fix.startswith(fix)
+
+
+def test_archives_are_those_of_the_table_and_carry_no_login() -> None:
+    assert forms.check_os_archive("debian") is None
+    fault = forms.check_os_archive("debain")
+    assert fault is not None
+    assert fault.fix == "did you mean 'debian'?"
+    assert forms.check_os_archive_url("https://mirror.example/debian/{moment}") is None
+    assert forms.check_os_archive_url("https://me:pass@mirror.example/debian") is not None
+    assert forms.check_os_archive_url("ftp://mirror.example/debian") is not None

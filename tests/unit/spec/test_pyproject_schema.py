@@ -58,7 +58,7 @@ def test_what_project_says_need_not_be_said_again() -> None:
         ("port = 8000", "prot = 8000", "prot"),
         ('epoch = "2026.11"', 'epoch = "2025.01"', "epoch"),
         ("port = 8000", 'preset = "git+https://git.example/x"', "preset"),
-        ("port = 8000", 'locker = "uvx"', "locker"),
+        ("port = 8000", 'locker = "UV"', "locker"),
         ("format = 1", "", "format"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,10 +13,9 @@ from packaging.requirements import Requirement
 from envgen.errors import Problem, SpecError
 from envgen.spec import model
 from envgen.spec.forms import _SIMPLE_REQUIREMENT, check_requirement
-from envgen.spec.load import _with_presets
-from envgen.spec.parse import parse_spec
-from envgen.spec.pyproject import adopt_pyproject
+from envgen.spec.load import _load
 
+NOWHERE = Path("/nowhere")
 KEYS = sorted(
     {
         field.encode_name
@@ -62,7 +62,7 @@ def refused(read: Callable[[], object]) -> tuple[Problem, ...] | None:
 
 @given(documents)
 def test_any_document_is_a_spec_or_a_spec_error(document: dict[str, Any]) -> None:
-    problems = refused(lambda: parse_spec(_with_presets(document), file="envgen.toml"))
+    problems = refused(lambda: _load(NOWHERE / "envgen.toml", b"", document, None))
 
     assert problems is None or problems
     assert all(problem.what and problem.file for problem in problems or ())
@@ -74,16 +74,7 @@ def test_any_pyproject_is_a_spec_or_a_spec_error(
 ) -> None:
     whole = {**document, "project": {"name": "a", **project}, "tool": {"envgen": table}}
 
-    def read() -> None:
-        adopted = adopt_pyproject(whole)
-        parse_spec(
-            _with_presets(adopted.document),
-            file="pyproject.toml",
-            locate=adopted.locate,
-            problems=adopted.problems,
-        )
-
-    problems = refused(read)
+    problems = refused(lambda: _load(NOWHERE / "pyproject.toml", b"", whole, None))
 
     assert problems is None or problems
     assert all(problem.what and problem.file for problem in problems or ())

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 
 from envgen.lock.model import FORMAT, Lock, LockedBase, LockedImage, LockedLayer, LockedTool
-from envgen.lock.packages import Artifact, LockedPackage
+from envgen.lock.packages import Artifact, GitCommit, LockedPackage
 from envgen.lock.request import image_platforms
 from envgen.lockers import LockRequest, LockResult
 from envgen.plan.base import choose_base, official_python
@@ -31,8 +32,8 @@ settings.load_profile("envgen")
 
 TESTS = Path(__file__).parent
 UNIT = TESTS / "unit"
-STARTS_PROGRAMS = ("runtime", "registry", "test_workflows.py")
-"""Below tests/unit: an image's own interpreter, openssl and credential helpers, linters."""
+STARTS_PROGRAMS = ("audit", "identity", "registry", "report", "runtime", "test_workflows.py")
+"""Below tests/unit: git, an image's own interpreter, openssl and credential helpers, linters."""
 
 MINIMAL = """\
 format = 1
@@ -211,9 +212,12 @@ def go_offline(patch: pytest.MonkeyPatch, version: str = "1.0") -> None:
 
     patch.setattr("envgen.lockers.uv.probe_version", lambda: "0.0.1")
     patch.setattr("envgen.lockers.uv.lock", lock)
+    patch.setattr("envgen.lockers.pip_program.lock", lock)
     patch.setattr("envgen.lockers.conda_lock.probe_version", lambda: "0.0.1")
     patch.setattr("envgen.lockers.conda_lock.lock", lock_conda)
     patch.setattr("envgen.lock.resolve.pin_base", pin_base)
+    patch.setattr("envgen.lock.resolve.read_environment", lambda base, **_: base)
+    patch.setattr("envgen.lock.extended.read_shared", read_shared)
 
 
 def pin_base(image: str, **_others: object) -> LockedBase:
@@ -226,20 +230,47 @@ def pin_base(image: str, **_others: object) -> LockedBase:
     )
 
 
+def read_shared(base: LockedBase, **_others: object) -> LockedBase:
+    """Return the base `platform` with what it has; others are not images of envgen."""
+    if "/platform" not in base.image:
+        return base
+    return msgspec.structs.replace(base, python="3.13", packages=("idna==3.7", "numpy==2.0"))
+
+
 def lock_packages(request: LockRequest, version: str) -> LockResult:
-    """Return what a locker gives that finds every package in one version, as one wheel."""
+    """Return what a locker gives that finds every package in one version, as one wheel.
+
+    A package that is pinned, or held, has the version that its pin says.
+    """
     from packaging.requirements import Requirement
 
-    names = sorted({Requirement(text).name.lower() for text in request.requirements})
-    rows = [f'\n[[package]]\nname = "{name}"\nversion = "{version}"\n' for name in names]
+    asked = [Requirement(text) for text in request.requirements]
+    found = {one.name.lower(): _pinned_version(str(one.specifier), version) for one in asked}
+    held = [Requirement(text) for text in request.constraints]
+    found |= {
+        one.name: _pinned_version(str(one.specifier), found[one.name])
+        for one in held
+        if one.name in found
+    }
+    urls = {one.name.lower(): one.url for one in asked if one.url}
+    rows = [
+        f'\n[[package]]\nname = "{name}"\nversion = "{found[name]}"\n' for name in sorted(found)
+    ]
     return LockResult(
         native=RenderedFile(
             path=f"{request.folder}/uv.lock",
             content="".join(["version = 1\n", *rows]).encode(),
             guarded=False,
         ),
-        packages=tuple(_package(request, name, version) for name in names),
+        packages=tuple(
+            _package(request, name, found[name], urls.get(name, "")) for name in sorted(found)
+        ),
     )
+
+
+def _pinned_version(specifier: str, otherwise: str) -> str:
+    pinned = specifier.startswith("==") and not set(specifier) & set("*,")
+    return specifier.removeprefix("==") if pinned else otherwise
 
 
 def lock_conda(request: LockRequest, **_: object) -> LockResult:
@@ -270,7 +301,11 @@ def lock_conda(request: LockRequest, **_: object) -> LockResult:
     return LockResult(native=native, packages=(*packages, *others))
 
 
-def _package(request: LockRequest, name: str, version: str) -> LockedPackage:
+def _package(request: LockRequest, name: str, version: str, url: str = "") -> LockedPackage:
+    if url:
+        place, _, ref = url.removeprefix("git+").rpartition("@")
+        commit = GitCommit(url=place, commit="c0ffee" * 6 + "c0de", ref=ref)
+        return LockedPackage(name=name, version=version, git=commit)
     filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
     wheel = Artifact(
         filename=filename,

@@ -13,7 +13,7 @@ import msgspec
 
 from envgen import output
 from envgen.errors import ToolError
-from envgen.lock.model import APT_FILE, BUILD_FILE, EMPTY, LOCK_FILE, read_lock
+from envgen.lock.model import APT_FILE, BUILD_FILE, EMPTY, LOCK_FILE, WORKLOADS_FILE, read_lock
 from envgen.lock.request import ENVIRONMENTS, image_folder
 from envgen.lock.staleness import sha256_as_committed
 from envgen.lockers import load_locker
@@ -90,6 +90,7 @@ def _list_locked(current: Project) -> Iterator[str]:
                 yield f"{folder}/{BUILD_FILE}"
             if locked.apt:
                 yield f"{folder}/{APT_FILE}"
+            yield from (f"{folder}/{WORKLOADS_FILE.format(each)}" for each in locked.workloads)
 
 
 def _list_old_locks(current: Project) -> Iterator[tuple[str, str]]:

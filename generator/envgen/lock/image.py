@@ -3,18 +3,27 @@
 import contextlib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
+from envgen.errors import LockError
 from envgen.lock.changes import Change, compare_packages
-from envgen.lock.model import LAYERS, LockedImage, LockedLayer, Places
+from envgen.lock.model import (
+    LAYERS,
+    WORKLOADS_FILE,
+    LockedBase,
+    LockedImage,
+    LockedLayer,
+    Places,
+)
 from envgen.lock.network import find_ca_certificates
 from envgen.lock.origins import require_own_index, warn_of_git, warn_of_indexes
 from envgen.lock.packages import LockedPackage
 from envgen.lock.request import make_request
 from envgen.lock.staleness import Read, hash_inputs, sha256
-from envgen.lockers import LockRequest, LockResult, load_locker
+from envgen.lockers import Locker, LockRequest, LockResult, load_locker
 from envgen.plan.base import choose_base
 from envgen.rendered import RenderedFile, seal
 from envgen.spec.load import LoadedSpec
@@ -47,6 +56,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         packages: Packages that are upgraded, where the others keep their pins.
         constraints: What other images hold it to, as PEP 508 requirements.
         placed: The layers that packages have so far.
+        base: The image of envgen that it stands on; None where it stands on none.
         read: Reads a file of the spec's folder.
 
     """
@@ -58,6 +68,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[str, ...]
     constraints: tuple[str, ...]
     placed: Places
+    base: LockedBase | None = None
     read: Read
 
 
@@ -71,8 +82,11 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
 
     """
     spec, image = job.loaded.spec, job.loaded.spec.images[job.name]
+    inherited = job.base.packages if job.base else ()
     request = msgspec.structs.replace(
-        make_request(spec, job.name), upgrade=job.packages, constraints=job.constraints
+        make_request(spec, job.name),
+        upgrade=job.packages,
+        constraints=(*job.constraints, *inherited),
     )
     locker = load_locker(image.locker)
     held = f", held to {', '.join(job.constraints)}" if job.constraints else ""
@@ -80,7 +94,7 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
     warn_of_indexes(image, request)
     current = None if job.upgrade else job.read(f"{request.folder}/{locker.NATIVE}")
     ca = find_ca_certificates(job.loaded)
-    result = locker.lock(request, current=current, ca_certificates=ca)
+    result = _run_locker(job, locker, request, current, ca)
     # Loaded while the locker ran: see lock.resolve.
     from envgen.lock.limits import weigh_layers  # noqa: PLC0415
     from envgen.lock.own import lock_own, require_none_from_index  # noqa: PLC0415
@@ -101,8 +115,14 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
     packages = fill_sizes(result.packages, _known_sizes(before), ca)
     hashed = _find_hashed(result, read_hashed(request, job.read))
     given = locker.render_inputs(request)
-    layers = tuple(_make_layers(request, packages, job.placed, hashed))
-    weighed = weigh_layers(job.name, image, packages, tuple(locked for locked, _ in layers), ca)
+    there = tuple(p for p in packages if f"{p.name}=={p.version}" in inherited)
+    fresh = tuple(package for package in packages if package not in there)
+    layers = (
+        *_make_base_layer(request, there),
+        *_make_layers(request, fresh, job.placed, hashed),
+    )
+    workloads = dict(_copy_workloads(request.folder, image.workloads))
+    weighed = weigh_layers(job.name, image, fresh, tuple(locked for locked, _ in layers), ca)
     return LockedFiles(
         locked=LockedImage(
             base=choose_base(spec, image).image,
@@ -115,11 +135,84 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
             hashed=hashed,
             own=own.packages,
             build_sha256="".join(sha256(file.content) for file in own.files),
+            workloads={name: sha256(file.content) for name, file in workloads.items()},
+            **_describe_base(job, locker, request, result, ca),
         ),
         packages=packages,
-        files=(*given, result.native, *own.files, *(file for _, file in layers)),
+        files=(
+            *given,
+            result.native,
+            *own.files,
+            *(file for _, file in layers),
+            *workloads.values(),
+        ),
         changes=compare_packages(job.name, before, packages),
     )
+
+
+def _copy_workloads(folder: str, names: Iterable[str]) -> Iterator[tuple[str, RenderedFile]]:
+    """Yield what plugins add to the self-test, so that rendering and building need no plugin."""
+    for name in names:
+        from envgen.plugins import read_module  # noqa: PLC0415 - few images have any
+
+        text = read_module("envgen.frameworks", name)
+        path = f"{folder}/{WORKLOADS_FILE.format(name)}"
+        yield name, RenderedFile(path=path, content=seal(_HEADER, text))
+
+
+_HEADER: Final = "Generated by `envgen lock`. Do not edit: change the spec and lock again."
+
+
+def _run_locker(
+    job: Job, locker: Locker, request: LockRequest, current: bytes | None, ca: Path | None
+) -> LockResult:
+    try:
+        return locker.lock(request, current=current, ca_certificates=ca)
+    except LockError as error:
+        if job.base is None:
+            raise
+        from envgen.lock.extended import explain_conflict  # noqa: PLC0415 - few images extend one
+
+        raise explain_conflict(error, job.base) from error
+
+
+def _describe_base(
+    job: Job, locker: Locker, request: LockRequest, result: LockResult, ca: Path | None
+) -> dict[str, Any]:
+    """Return what an image has with its base, and what it would have without."""
+    if job.base is None and not job.loaded.spec.images[job.name].shared:
+        return {}
+    from envgen.lock.extended import (  # noqa: PLC0415 - few images
+        find_drift,
+        list_shared,
+        warn_of_drift,
+    )
+
+    shared = list_shared(job.name, result.packages, request.platforms, job.base)
+    if job.base is None:
+        return {"shared": shared}
+    names = tuple(pin.partition("==")[0] for pin in job.base.packages)
+    alone = msgspec.structs.replace(
+        request, constraints=job.constraints, upgrade=(*job.packages, *names)
+    )
+    free = locker.lock(alone, current=result.native.content, ca_certificates=ca)
+    drift = find_drift(result.packages, free.packages, job.base.packages)
+    warn_of_drift(job.name, job.base.image, result.packages, drift)
+    return {"shared": shared, "drift": drift}
+
+
+def _make_base_layer(
+    request: LockRequest, packages: tuple[LockedPackage, ...]
+) -> Iterator[tuple[LockedLayer, RenderedFile]]:
+    """Yield what the base has: it is in the image, and nothing installs it."""
+    if not packages:
+        return
+    from envgen.lock.pylock import render_pylock  # noqa: PLC0415 - see lock.resolve
+
+    text = render_pylock(packages, request.python)
+    layer, file = _make_layer(request, "base", "base", packages, text)
+    nothing = dict.fromkeys(request.platforms, 0)
+    yield msgspec.structs.replace(layer, download_bytes=nothing, unknown_sizes=0), file
 
 
 def _find_hashed(result: LockResult, before: frozenset[str]) -> tuple[str, ...]:
@@ -165,12 +258,11 @@ def _make_layers(
 def _make_layer(
     request: LockRequest,
     name: str,
-    kind: Literal["pylock", "git", "conda"],
+    kind: Literal["pylock", "git", "conda", "base"],
     packages: tuple[LockedPackage, ...],
     text: str,
 ) -> tuple[LockedLayer, RenderedFile]:
-    header = "Generated by `envgen lock`. Do not edit: change the spec and lock again."
-    content = seal(header, text)
+    content = seal(_HEADER, text)
     sizes = {
         platform: [p.downloads[platform].size for p in packages if platform in p.downloads]
         for platform in request.platforms
@@ -209,7 +301,7 @@ def read_hashed(request: LockRequest, read: Read) -> frozenset[str]:
 
 
 def _read_layers(request: LockRequest, read: Read) -> Iterator[dict[str, Any]]:
-    for file in ("conda.toml", *(f"pylock.{layer}.toml" for layer in (*LAYERS, "git"))):
+    for file in ("conda.toml", *(f"pylock.{layer}.toml" for layer in ("base", *LAYERS, "git"))):
         content = read(f"{request.folder}/{file}")
         with contextlib.suppress(tomllib.TOMLDecodeError, UnicodeDecodeError):
             yield tomllib.loads((content or b"").decode())

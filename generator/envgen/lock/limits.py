@@ -104,7 +104,7 @@ def _weigh(
 ) -> LockedLayer:
     from envgen.lock.unpacked import sum_unpacked  # noqa: PLC0415 - few images ask
 
-    if layer.kind == "conda":
+    if layer.kind in {"conda", "base"}:
         return layer
     members = [p for p in packages if p.name in layer.members or not layer.members]
     sizes = sum_unpacked(members, layer.download_bytes, known)

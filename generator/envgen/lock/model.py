@@ -23,6 +23,8 @@ BUILD_FILE: Final = "build.txt"
 """What pins the tools that build a project's own packages, in the image's folder."""
 APT_FILE: Final = "apt.toml"
 """What pins OS packages, in the image's folder."""
+WORKLOADS_FILE: Final = "runtime/envgen_runtime/{}_workloads.py"
+"""What a plugin adds to the self-test, in the image's folder, by the framework's name."""
 
 
 # What a lock holds is written into Dockerfiles, so a damaged one must not be able to add lines.
@@ -46,6 +48,9 @@ class LockedBase(_Row, frozen=True, kw_only=True):
         platforms: Those that the image has, where known.
         origin: Where the digest comes from: `registry`, or the source of a row of bases.toml.
         environment: Its variables that are about CUDA, of an image that is asked for them.
+        python: Of an image of envgen: the Python that it has; else empty.
+        packages: Of an image of envgen: what it has, as `NAME==VERSION`.
+        newest: What its tag meant when it was last asked for, where that was another digest.
 
     """
 
@@ -54,6 +59,22 @@ class LockedBase(_Row, frozen=True, kw_only=True):
     platforms: tuple[_Word, ...] = ()
     origin: str
     environment: dict[_Word, str] = msgspec.field(default_factory=dict)
+    python: _Release = ""
+    packages: tuple[_Word, ...] = ()
+    newest: Annotated[str, msgspec.Meta(pattern=r"^(sha[0-9]+:[0-9a-f]+)?\Z")] = ""
+
+
+class LockedPreset(_Row, frozen=True, kw_only=True):
+    """A preset that does not come with envgen, kept in a file of the project.
+
+    Attributes:
+        reference: What the spec calls it.
+        sha256: Of its file.
+
+    """
+
+    reference: _Word
+    sha256: _Sha256
 
 
 class LockedTool(_Row, frozen=True, kw_only=True):
@@ -73,7 +94,8 @@ class LockedLayer(_Row, frozen=True, kw_only=True):
 
     Attributes:
         name: The layer's name.
-        kind: What its file is: a pylock.toml, one of commits of git, or conda packages.
+        kind: What its file is: a pylock.toml, one of commits of git, conda packages, or a
+            pylock.toml of what the base has, which is not installed again.
         sha256: Of its file.
         packages: How many there are.
         download_bytes: What has to be fetched, by platform, of the artifacts whose size is known.
@@ -86,7 +108,7 @@ class LockedLayer(_Row, frozen=True, kw_only=True):
     """
 
     name: _LayerName
-    kind: Literal["pylock", "git", "conda"] = "pylock"
+    kind: Literal["pylock", "git", "conda", "base"] = "pylock"
     sha256: _Sha256
     packages: int
     download_bytes: dict[_Word, int]
@@ -218,6 +240,9 @@ class LockedImage(_Row, frozen=True, kw_only=True):
         own: The project's own packages, in the order in which they are built.
         build_sha256: Of the file that pins what builds them; empty where there are none.
         apt: Its OS packages; None where it asks for none.
+        workloads: The hashes of the files that plugins add to its self-test, by framework.
+        shared: What its label says that it has, as `NAME==VERSION`; empty where it says nothing.
+        drift: Packages of the base that would have another version without it, with that version.
 
     """
 
@@ -236,6 +261,9 @@ class LockedImage(_Row, frozen=True, kw_only=True):
     own: tuple[LockedOwn, ...] = ()
     build_sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     apt: LockedApt | None = None
+    workloads: dict[_Word, _Sha256] = msgspec.field(default_factory=dict)
+    shared: tuple[_Word, ...] = ()
+    drift: dict[_Word, _Word] = msgspec.field(default_factory=dict)
 
 
 class Lock(_Row, frozen=True, kw_only=True):
@@ -244,6 +272,7 @@ class Lock(_Row, frozen=True, kw_only=True):
     Attributes:
         format: The version of the file's format.
         agree: What the images were held to the same version of, as the spec had it.
+        presets: Those that do not come with envgen, sorted by reference.
         bases: The base images.
         tools: What image builds run.
         images: By name.
@@ -252,6 +281,7 @@ class Lock(_Row, frozen=True, kw_only=True):
 
     format: int
     agree: tuple[_Word, ...] = ()
+    presets: tuple[LockedPreset, ...] = ()
     bases: tuple[LockedBase, ...]
     tools: tuple[LockedTool, ...]
     images: dict[str, LockedImage]

@@ -19,7 +19,7 @@ from envgen.lock.request import image_platforms, make_request
 from envgen.lock.staleness import Read
 from envgen.lock.tools import pin_tools
 from envgen.lockers import load_locker
-from envgen.plan.base import choose_base, choose_python, official_python
+from envgen.plan.base import choose_base, choose_python, is_own_base, official_python
 from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, key_prefix
 from envgen.spec.model import Spec
@@ -68,6 +68,11 @@ def lock_images(
     kept = {base.image: base for base in current.bases if not upgrade}
     with Pool(_PARALLEL) as pool:
         pinning = _start_pinning(pool, loaded, kept)
+        try:
+            shared = _read_shared(loaded, jobs, kept, pinning)
+            jobs = _extend_jobs(loaded.spec, jobs, shared)
+        except LockError as error:
+            raise LockError(*_name_file(error.problems, loaded.file)) from error
         locking = {name: pool.submit(lock_image, job, report) for name, job in jobs.items()}
         # What reads their results takes a while to load: now, while they wait for the network.
         for name in ("system_cuda", "layers", "limits", "pylock", "sizes"):
@@ -77,7 +82,7 @@ def lock_images(
         if loaded.spec.project.agree:
             fixed = _read_fixed(loaded.spec, current, jobs, read)
             results = _make_agree(pool, loaded, jobs, results, fixed=fixed, report=report)
-        bases = {**kept, **{image: future.result() for image, future in pinning.items()}}
+        bases = {**kept, **{image: future.result() for image, future in pinning.items()}, **shared}
         results = _add_apt(
             loaded, current, results, bases, upgrade=upgrade, read=read, report=report
         )
@@ -90,13 +95,58 @@ def lock_images(
             raise LockError(*_name_file(error.problems, loaded.file)) from error
     bases |= more
     lock = _merge(loaded.spec, current, bases, results, upgrade=upgrade)
+    lock = msgspec.structs.replace(lock, presets=tuple(preset.locked for preset in loaded.presets))
     files = tuple(file for result in results.values() for file in result.files)
     changes = tuple(change for result in results.values() for change in result.changes)
     return LockOutcome(
         lock=lock,
-        files=(*files, RenderedFile(path=LOCK_FILE, content=write_lock(lock), guarded=False)),
-        changes=(*_compare_bases(current, lock), *changes),
+        files=(
+            *files,
+            *(preset.file for preset in loaded.presets),
+            RenderedFile(path=LOCK_FILE, content=write_lock(lock), guarded=False),
+        ),
+        changes=(*_compare_presets(current, lock), *_compare_bases(current, lock), *changes),
     )
+
+
+def _read_shared(
+    loaded: LoadedSpec,
+    names: Iterable[str],
+    kept: Mapping[str, LockedBase],
+    pinning: "Mapping[str, Future[LockedBase]]",
+) -> dict[str, LockedBase]:
+    """Return the bases that may be images of envgen, with what is in them."""
+    if not any(map(is_own_base, loaded.spec.images.values())):
+        return {}
+    from envgen.lock.extended import own_bases, read_shared  # noqa: PLC0415 - few specs have any
+
+    found = set(own_bases(loaded.spec, names).values())
+    new = {image: pinning[image] for image in found & pinning.keys()}
+    _gather(new.values(), loaded.file)
+    asked = {image: kept[image] for image in found & kept.keys() if kept[image].python}
+    asked |= {image: future.result() for image, future in new.items()}
+    mirrors, certificates = find_mirrors(loaded), find_ca_certificates(loaded)
+    return {
+        image: read_shared(base, mirrors=mirrors, ca_certificates=certificates)
+        for image, base in asked.items()
+    }
+
+
+def _extend_jobs(
+    spec: Spec, jobs: Mapping[str, Job], shared: Mapping[str, LockedBase]
+) -> dict[str, Job]:
+    """Return the jobs, those with their base that stand on an image of envgen."""
+    found = {name: shared.get(choose_base(spec, spec.images[name]).image) for name in jobs}
+    extended = {name: base for name, base in found.items() if base and base.python}
+    if not extended:
+        return dict(jobs)
+    from envgen.lock.extended import require_fitting  # noqa: PLC0415 - few specs have any
+
+    for name, base in extended.items():
+        require_fitting(spec, name, base)
+    return {
+        name: msgspec.structs.replace(job, base=extended.get(name)) for name, job in jobs.items()
+    }
 
 
 def _make_jobs(
@@ -273,6 +323,16 @@ def _merge(
         bases=tuple(bases[image] for image in sorted({*_wanted_bases(spec), *cuda.values()})),
         tools=tuple(pin_tools(spec, current, upgrade=upgrade)),
         images=images,
+    )
+
+
+def _compare_presets(before: Lock, after: Lock) -> tuple[Change, ...]:
+    old = {preset.reference: f"sha256:{preset.sha256}" for preset in before.presets}
+    new = {preset.reference: f"sha256:{preset.sha256}" for preset in after.presets}
+    return tuple(
+        Change(image="", name=name, old=old.get(name, ""), new=new.get(name, ""))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
     )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 
-from envgen.lock.model import APT_FILE, BUILD_FILE, Lock, LockedBase, LockedImage
+from envgen.lock.model import APT_FILE, BUILD_FILE, WORKLOADS_FILE, Lock, LockedBase, LockedImage
 from envgen.lock.request import image_platforms, make_request
 from envgen.lockers import load_locker
 from envgen.plan.base import (
@@ -75,6 +75,7 @@ def _why_written_stale(locked: LockedImage, folder: str, read: Read) -> str:
         written[BUILD_FILE] = locked.build_sha256
     if locked.apt:
         written[APT_FILE] = locked.apt.sha256
+    written |= {WORKLOADS_FILE.format(name): sha for name, sha in locked.workloads.items()}
     for file, digest in written.items():
         content = read(f"{folder}/{file}")
         if content is None or digest != sha256_as_committed(content):
@@ -89,6 +90,10 @@ def _why_base_stale(spec: Spec, lock: Lock, image: Image, locked: LockedImage) -
     source = choose_python(spec, image)
     if source and not lock.find_base(source):
         return "the image that its Python is copied from is not locked"
+    if set(image.workloads) != locked.workloads.keys():
+        return "what plugins add to its self-test is not what was locked"
+    if image.shared and not locked.shared and any(layer.packages for layer in locked.layers):
+        return "what other images may stand on has not been recorded"
     if not _has_system_cuda(image, lock, locked):
         return "its CUDA libraries are not those that the spec asks for"
     return ""

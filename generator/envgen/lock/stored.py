@@ -124,5 +124,6 @@ def _read_conda(document: dict[str, Any]) -> Iterable[LockedPackage]:
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Iterable[LockedPackage]]]] = {
     "pylock": _read_pylock,
     "git": _read_pylock,
+    "base": _read_pylock,
     "conda": _read_conda,
 }

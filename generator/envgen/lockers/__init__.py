@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from envgen.errors import ToolError
 from envgen.lock.packages import LockedPackage
 from envgen.lockers.indexes import PackageIndex
 from envgen.rendered import RenderedFile
@@ -100,6 +101,8 @@ class Locker(Protocol):
         """
 
 
+_OFFERED: Final = ("NATIVE", "render_inputs", "probe_version", "lock")
+
 _MODULES: Final = {
     "uv": "envgen.lockers.uv",
     "poetry": "envgen.lockers.poetry",
@@ -109,6 +112,28 @@ _MODULES: Final = {
 
 
 def load_locker(name: str) -> Locker:
-    """Return the module of a locker. Imported when asked for: each has its own dependencies."""
+    """Return the module of a locker. Imported when asked for: each has its own dependencies.
+
+    Raises:
+        ToolError: Nobody brings it, or a plugin brings what is no locker.
+
+    """
+    if name not in _MODULES:
+        return _load_plugin(name)
     module: Locker = importlib.import_module(_MODULES[name])
     return module
+
+
+def _load_plugin(name: str) -> Locker:
+    from envgen.plugins import load_plugin  # noqa: PLC0415 - few specs name one
+
+    found = load_plugin("envgen.lockers", name)
+    missing = [each for each in _OFFERED if not hasattr(found, each)]
+    if missing:
+        raise ToolError.single(
+            f"the plugin {name!r} is no locker: it has no {', '.join(missing)}",
+            why="envgen.lockers.Locker says what one has to offer",
+            fix="report it to the plugin's authors",
+        )
+    locker: Locker = found
+    return locker

@@ -60,7 +60,7 @@ def explain_size(spec: Spec, name: str, locked: LockedImage) -> tuple[Decision, 
     image = spec.images[name]
     platforms = image_platforms(spec, name)
     sizes = " and ".join(
-        f"{least_bytes(locked.layers, platform) / 1e6:.0f} MB"
+        f"{_least(locked, platform) / 1e6:.0f} MB"
         + (f" on {platform}" if len(platforms) > 1 else "")
         for platform in platforms
     )
@@ -98,7 +98,7 @@ def require_size(spec: Spec, name: str, locked: LockedImage, *, spec_file: str) 
     if allowed is None:
         return
     for platform in image_platforms(spec, name):
-        size = least_bytes(locked.layers, platform)
+        size = _least(locked, platform)
         if size > parse_size(allowed):
             raise LockError.single(
                 f"the packages of {name} weigh {size / 1e9:.2f} GB on {platform}, and the spec "
@@ -111,10 +111,18 @@ def require_size(spec: Spec, name: str, locked: LockedImage, *, spec_file: str) 
             )
 
 
+def _least(locked: LockedImage, platform: str) -> int:
+    """Return what the packages weigh at least, those of the distribution among them."""
+    apt = locked.apt.unpacked_bytes.get(platform, 0) if locked.apt else 0
+    return least_bytes(locked.layers, platform) + apt
+
+
 def _describe_largest(locked: LockedImage, platform: str) -> str:
     sizes = {
         layer.name: layer.unpacked_bytes.get(platform, layer.download_bytes.get(platform, 0))
         for layer in locked.layers
     }
+    if locked.apt:
+        sizes["apt"] = locked.apt.unpacked_bytes.get(platform, 0)
     largest = sorted(sizes.items(), key=lambda item: -item[1])
     return "layers: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in largest)

@@ -45,7 +45,15 @@ def render_targets(epoch: str, header: str, image: ImagePlan) -> Iterator[Render
     }
     writer = _Writer(epoch, header, image, targets)
     for name in targets.names:
-        yield from kinds[name](writer)
+        yield from kinds[name](writer) if name in kinds else _render_plugin(writer, name)
+
+
+def _render_plugin(writer: "_Writer", name: str) -> Iterator[RenderedFile]:
+    from envgen.render.target_plugins import render_plugin  # noqa: PLC0415 - few specs name one
+
+    for path, text in render_plugin(name, writer.image, writer.targets):
+        content = seal(writer.header, text)
+        yield RenderedFile(path=f"{writer.image.folder}/{path}", content=content)
 
 
 class _Writer:

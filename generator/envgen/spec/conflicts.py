@@ -58,6 +58,7 @@ def _check_images(spec: Spec) -> _Found:
     for name, image in spec.images.items():
         yield from _check_conda(f"images.{name}", image)
         yield from _check_cpu_only(f"images.{name}", image)
+        yield from _check_shared(f"images.{name}", image)
         yield from _check_sources(f"images.{name}", image, spec)
 
 
@@ -85,6 +86,15 @@ def _check_cpu_only(key: str, image: Image) -> _Found:
     if image.cpu_only and image.locker == "conda-lock":
         why = "conda takes builds without CUDA for every image that has no `gpu`"
         yield f"{key}.cpu-only", "is not for conda-lock", why, "leave it out"
+
+
+def _check_shared(key: str, image: Image) -> _Found:
+    if image.shared and image.locker == "conda-lock":
+        why = "what stands on it is installed with pip's metadata, which conda does not look at"
+        yield f"{key}.shared", "is not for conda-lock", why, 'use locker = "uv"'
+    if image.shared and image.install:
+        why = "their versions are known only once the image is built"
+        yield f"{key}.shared", "is not for images with own packages", why, "take one of them out"
 
 
 def _check_sources(key: str, image: Image, spec: Spec) -> _Found:

@@ -7,7 +7,10 @@ once, and the places where values are written quote the rest.
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from envgen.plugins import Group
 
 
 class Fault(NamedTuple):
@@ -378,7 +381,7 @@ _OS_PACKAGE: Final = re.compile(
 
 
 def check_os_package(text: str) -> Fault | None:
-    """Refuse what is no name of a Debian package (Debian Policy, 5.6.1), alone or with `=VERSION`."""
+    """Refuse what is no name of a Debian package (its Policy, 5.6.1), alone or with `=VERSION`."""
     if _OS_PACKAGE.fullmatch(text):
         return None
     name = re.match(r"[A-Za-z0-9+.-]*", text)
@@ -508,6 +511,55 @@ def check_object_url(text: str) -> Fault | None:
     )
 
 
+LOCKERS: Final = ("uv", "poetry", "conda-lock", "pip")
+TARGETS: Final = ("compose", "kubernetes", "sagemaker", "apptainer", "ecs", "devcontainer")
+FRAMEWORKS: Final = ("jax", "numpy", "plain", "tensorflow", "torch")
+"""What envgen brings itself. A plugin cannot take the place of one of these."""
+
+
+def check_locker(text: str) -> Fault | None:
+    return _check_plugin(text, LOCKERS, "envgen.lockers")
+
+
+def check_target(text: str) -> Fault | None:
+    return _check_plugin(text, TARGETS, "envgen.targets")
+
+
+def check_workloads(text: str) -> Fault | None:
+    """Refuse what cannot be imported, and what is tested anyway.
+
+    Whether a plugin has work for it is seen when it is locked: its files are copied then, and
+    nothing later needs the plugin.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+        return Fault(f"{text!r} is not the name of a module", fix='as "sklearn"')
+    if text in FRAMEWORKS:
+        return Fault(f"{text} is tested in any case", fix="leave it out")
+    return None
+
+
+def _check_plugin(text: str, own: tuple[str, ...], group: "Group") -> Fault | None:
+    if text in own:
+        return None
+    from envgen.plugins import list_plugins  # noqa: PLC0415 - only for names that are not ours
+
+    plugins = list_plugins(group)
+    if text in plugins:
+        return None
+    return Fault(
+        f"{text!r} is not a choice",
+        why=f"neither envgen nor an installed plugin ({group}) has it",
+        fix=suggest_plugin(text, [*own, *plugins]),
+    )
+
+
+def suggest_plugin(text: str, known: list[str]) -> str:
+    """Return a hint that names the nearest known name, or what to do where there is none."""
+    from envgen.spec.suggest import suggest  # noqa: PLC0415 - only a user with a typo pays for it
+
+    return suggest(text, known) or "install the plugin that brings it, beside envgen"
+
+
 FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "text": check_text,
     "age": check_age,
@@ -541,4 +593,7 @@ FORMS: Final[dict[str, Callable[[str], Fault | None]]] = {
     "cpus": check_cpus,
     "volume-name": check_volume_name,
     "object-url": check_object_url,
+    "locker": check_locker,
+    "target": check_target,
+    "workloads": check_workloads,
 }

@@ -16,11 +16,12 @@ EPOCHS: Final = ("2026.11",)
 FORMAT: Final = 1
 
 Epoch = Literal["2026.11"]
-LockerName = Literal["uv", "poetry", "conda-lock", "pip"]
+LockerName = Annotated[str, Meta(extra={"form": "locker"})]
 Determinism = Literal["strict", "warn", "off"]
 Platform = Literal["linux/amd64", "linux/arm64"]
 Trim = Literal["tests", "headers", "static-libraries", "type-stubs"]
-Target = Literal["compose", "kubernetes", "sagemaker", "apptainer", "ecs", "devcontainer"]
+Target = Annotated[str, Meta(extra={"form": "target"})]
+WorkloadName = Annotated[str, Meta(extra={"form": "workloads"})]
 
 Text = Annotated[str, Meta(extra={"form": "text"})]
 ImageName = Annotated[str, Meta(extra={"form": "image-name"})]
@@ -222,12 +223,20 @@ class Image(_Table, frozen=True, kw_only=True):
     preset: Annotated[
         PresetName | None,
         Meta(
-            description="A bundled starting point; what is written beside it wins, and its "
-            "dependencies are added.",
+            description="A starting point; what is written beside it wins, and its dependencies "
+            "are added. One of envgen's own by name, or one of others by a reference that cannot "
+            "change: `git+https://git.example/team/presets@COMMIT#train.toml`, or "
+            "`package:acme-presets==1.2.3#train`. docs/presets.md says more.",
             examples=["sklearn-serve"],
         ),
     ] = None
-    locker: Annotated[LockerName, Meta(description="The tool that resolves and pins.")] = "uv"
+    locker: Annotated[
+        LockerName,
+        Meta(
+            description="The tool that resolves and pins: `uv`, `poetry`, `conda-lock`, `pip`, or "
+            "a plugin's (docs/plugins.md)."
+        ),
+    ] = "uv"
     base: Annotated[
         Base,
         Meta(
@@ -248,6 +257,14 @@ class Image(_Table, frozen=True, kw_only=True):
             "Debian, Ubuntu and nvidia/cuda."
         ),
     ] = "auto"
+    shared: Annotated[
+        bool,
+        Meta(
+            description="Whether other images may have this one as their `base`. Its labels then "
+            "say which packages it has; images on top of it are locked to these versions and "
+            "install only what is missing. docs/presets.md shows it."
+        ),
+    ] = False
     dependencies: Annotated[
         tuple[Requirement, ...],
         Meta(
@@ -360,6 +377,14 @@ class Image(_Table, frozen=True, kw_only=True):
         Determinism | None,
         Meta(description="As `defaults.determinism`, for this image alone."),
     ] = None
+    workloads: Annotated[
+        tuple[WorkloadName, ...],
+        Meta(
+            description="Frameworks that plugins bring work for, by the name that they are "
+            "imported by: the self-test runs it beside its own (docs/plugins.md).",
+            examples=[["sklearn"]],
+        ),
+    ] = ()
     platforms: Annotated[
         tuple[Platform, ...],
         Meta(description="As `defaults.platforms`, for this image alone."),
@@ -385,7 +410,8 @@ class Image(_Table, frozen=True, kw_only=True):
         tuple[Target, ...],
         Meta(
             description="Where the image runs: for each, manifests are rendered beside its "
-            "Dockerfile. docs/targets.md shows them.",
+            "Dockerfile. `compose`, `kubernetes`, `sagemaker`, `apptainer`, `ecs`, `devcontainer` "
+            "(docs/targets.md shows them), or a plugin's.",
             examples=[["compose", "kubernetes"]],
         ),
     ] = ()
@@ -433,8 +459,8 @@ class Index(_Table, frozen=True, kw_only=True):
         Meta(
             description="Its address. Under the name `pytorch` it is a mirror of "
             "https://download.pytorch.org/whl, to which `/cu128` and the like are added. Its user "
-            "name and password come from ENVGEN_INDEX_NAME_USERNAME and ENVGEN_INDEX_NAME_PASSWORD, "
-            "with the index's name in capitals.",
+            "name and password come from ENVGEN_INDEX_NAME_USERNAME and "
+            "ENVGEN_INDEX_NAME_PASSWORD, with the index's name in capitals.",
             examples=["https://packages.example/internal/simple"],
         ),
     ]

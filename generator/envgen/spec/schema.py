@@ -5,6 +5,8 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
+from envgen.presets import preset_names
+from envgen.spec.forms import LOCKERS, TARGETS
 from envgen.spec.model import (
     Defaults,
     Deployments,
@@ -38,12 +40,35 @@ _SECTIONS: Final = (
 def make_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of an `envgen.toml`."""
     (schema,), components = msgspec.json.schema_components([Spec], ref_template="#/$defs/{name}")
+    image = components["Image"]["properties"]
+    _name_presets(image["preset"])
+    _name_choices(image["locker"], LOCKERS)
+    _name_choices(image["targets"]["items"], TARGETS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "envgen.toml",
         **schema,
         "$defs": components,
     }
+
+
+def _name_choices(field: dict[str, Any], own: tuple[str, ...]) -> None:
+    """Let editors complete what is envgen's own; plugins bring other names."""
+    field.pop("type")
+    field["anyOf"] = [
+        {"type": "string", "enum": list(own)},
+        {"type": "string", "pattern": "^[a-z][a-z0-9_.-]*$", "description": "a plugin's"},
+    ]
+
+
+def _name_presets(field: dict[str, Any]) -> None:
+    """Let editors complete the presets that come with envgen; others have a form of their own."""
+    field["anyOf"] = [
+        {"type": "string", "enum": list(preset_names())},
+        {"type": "string", "pattern": r"^(git\+(https|ssh)://|package:).+#.+$"},
+        {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "description": "a plugin's"},
+    ]
+    del field["default"]
 
 
 def make_schema_text() -> str:

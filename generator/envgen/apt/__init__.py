@@ -1,0 +1,1 @@
+"""OS packages of Debian and Ubuntu, pinned: read from dated archives, resolved without apt."""

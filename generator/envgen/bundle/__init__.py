@@ -1,0 +1,1 @@
+"""Everything that the build of an image needs, in a folder: for builds without a network."""

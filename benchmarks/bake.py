@@ -26,8 +26,8 @@ import tomli_w
 from benchmarks.render import cpu_seconds, make_project
 
 from envgen.project import open_project, plan_project
-from envgen.published import PUBLISHED_FILE, Published, write_published
-from envgen.release import make_row, plan_releases
+from envgen.release.published import PUBLISHED_FILE, Published, write_published
+from envgen.release.repository import make_row, plan_releases
 
 IMAGES: Final = 500
 RUNS: Final = 5

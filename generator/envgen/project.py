@@ -16,8 +16,8 @@ from envgen.lockers import load_locker
 from envgen.output import hold, read
 from envgen.plan.image import make_plan
 from envgen.plan.model import Plan
-from envgen.published import EMPTY as NOTHING_PUBLISHED
-from envgen.published import PUBLISHED_FILE, Published, read_published
+from envgen.release.published import EMPTY as NOTHING_PUBLISHED
+from envgen.release.published import PUBLISHED_FILE, Published, read_published
 from envgen.rendered import RenderedFile
 from envgen.spec.load import LoadedSpec, load_spec
 from envgen.spec.suggest import suggest

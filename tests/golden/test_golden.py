@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pytest
 
-from envgen.published import PUBLISHED_FILE
+from envgen.release.published import PUBLISHED_FILE
 from envgen.render import files
 from envgen.render.quote import quote, quote_words
 from envgen.resources import RUNTIME, TEMPLATES

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from envgen.bake import BakeTarget, render_bake
+from envgen.build.bake import BakeTarget, render_bake
 from envgen.plan.image import make_plan
 from envgen.spec.parse import parse_spec
 

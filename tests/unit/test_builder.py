@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from envgen.builder import add_builder_options, list_builder_options, read_builder_options
+from envgen.build.options import add_builder_options, list_builder_options, read_builder_options
 from envgen.errors import UsageError
 from envgen.plan.image import make_plan
 from envgen.spec.parse import parse_spec
@@ -145,7 +145,7 @@ def test_thirty_images_are_built_a_few_at_a_time(
 ) -> None:
     import threading
 
-    from envgen import batch
+    from envgen.build import batch
 
     running, most = 0, 0
     guard, full = threading.Lock(), threading.Barrier(3, timeout=10)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envgen import project as envgen_project
-from envgen.inputs import InputFile, hash_inputs, read_inputs
+from envgen.build.inputs import InputFile, hash_inputs, read_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

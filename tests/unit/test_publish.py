@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from envgen.errors import LockError
-from envgen.publish import record_published
-from envgen.published import PUBLISHED_FILE, PublishedImage
+from envgen.release.publish import record_published
+from envgen.release.published import PUBLISHED_FILE, PublishedImage
 
 ROW = PublishedImage(
     repository="r.example/team/serve",

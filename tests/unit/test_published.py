@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envgen.errors import LockError
-from envgen.published import (
+from envgen.release.published import (
     EMPTY,
     Published,
     PublishedImage,

@@ -5,11 +5,11 @@ import json
 from typing import Final
 
 from envgen import project
-from envgen.bake import BakeTarget, render_bake
+from envgen.build.bake import BakeTarget, render_bake
 from envgen.commands.options import add_images
 from envgen.commands.render import check_project
 from envgen.console import Console
-from envgen.release import plan_releases
+from envgen.release.repository import plan_releases
 
 EXAMPLES: Final = """\
   python -m envgen bake > docker-bake.json

@@ -7,15 +7,15 @@ from typing import Final
 import msgspec
 
 from envgen import output, project
-from envgen.batch import Batch, Built, run_batch
-from envgen.builder import add_builder_options, read_builder_options, require_platforms
+from envgen.build.batch import Batch, Built, run_batch
+from envgen.build.options import add_builder_options, read_builder_options, require_platforms
 from envgen.commands.options import add_images, add_lock_modes, choose_fetch
 from envgen.commands.render import prepare, report_changes, write_project
 from envgen.console import Console
 from envgen.errors import Problem, UsageError
 from envgen.image.record import write_record
 from envgen.project import Project
-from envgen.publish import record_published
+from envgen.release.publish import record_published
 
 EXAMPLES: Final = """\
   python -m envgen build serve

@@ -15,10 +15,10 @@ from envgen.image.push import Attachment, attach, describe_manifest, open_writer
 from envgen.image.record import canonical_form, describe
 from envgen.image.store import StoredImage
 from envgen.lock.network import find_ca_certificates
-from envgen.papers import list_papers
 from envgen.plan.model import ImagePlan
 from envgen.project import Project
 from envgen.registry.reference import ImageReference, parse_reference
+from envgen.release.papers import list_papers
 from envgen.sources.check import check_project_files
 
 EXAMPLES: Final = """\

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from envgen import process, project
-from envgen.build import build_image
+from envgen.build.docker import build_image
 from envgen.commands.render import check_project
 from envgen.console import Console
 from envgen.errors import MismatchError, Problem, UsageError

@@ -9,7 +9,7 @@ from envgen.parity.model import Difference, Found
 from envgen.parity.rendered_files import read_rendered
 from envgen.plan.model import ImagePlan
 from envgen.plan.targets.model import NAMES, Deployment, Targets
-from envgen.published import PUBLISHED_FILE, PublishedImage
+from envgen.release.published import PUBLISHED_FILE, PublishedImage
 
 
 def check_image(

@@ -39,8 +39,8 @@ from envgen.plan.model import (
 )
 from envgen.plan.size import plan_trim, require_size
 from envgen.plan.targets.model import Targets
-from envgen.published import EMPTY as NOTHING_PUBLISHED
-from envgen.published import Published
+from envgen.release.published import EMPTY as NOTHING_PUBLISHED
+from envgen.release.published import Published
 from envgen.spec.model import Image, Spec
 
 RUNTIME_FOLDER: Final = "/opt/envgen"

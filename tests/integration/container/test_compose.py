@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from envgen.lock.model import read_lock
-from envgen.published import PUBLISHED_FILE, Published, PublishedImage, write_published
+from envgen.release.published import PUBLISHED_FILE, Published, PublishedImage, write_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

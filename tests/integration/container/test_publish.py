@@ -17,9 +17,9 @@ import tomli_w
 from tests.integration.conftest import MIRROR, Project
 
 from envgen.project import open_project, plan_project
-from envgen.publish import publish
-from envgen.published import EMPTY
-from envgen.release import Release, find_published
+from envgen.release.publish import publish
+from envgen.release.published import EMPTY
+from envgen.release.repository import Release, find_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

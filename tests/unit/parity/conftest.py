@@ -11,7 +11,7 @@ from tests.conftest import go_offline
 
 from envgen.cli import run
 from envgen.lock.model import read_lock
-from envgen.published import PUBLISHED_FILE, Published, PublishedImage, write_published
+from envgen.release.published import PUBLISHED_FILE, Published, PublishedImage, write_published
 
 if TYPE_CHECKING:
     from tests.conftest import Project

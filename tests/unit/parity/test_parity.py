@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.parity.conftest import DIGEST, write_row
 
-from envgen.published import PUBLISHED_FILE
+from envgen.release.published import PUBLISHED_FILE
 
 if TYPE_CHECKING:
     from tests.conftest import Outcome, Project

@@ -11,7 +11,7 @@ from envgen.errors import EnvgenError
 from envgen.lock.model import LockedGpuCode
 from envgen.plan.targets.deployments import merge_runs, object_name, plan_targets
 from envgen.plan.targets.sagemaker import machine_images, plan_ami
-from envgen.published import EMPTY
+from envgen.release.published import EMPTY
 from envgen.spec.model import Run, Volume
 from envgen.spec.parse import parse_spec
 

@@ -10,11 +10,11 @@ import pytest
 
 from envgen.errors import NetworkError
 from envgen.plan.image import make_plan
-from envgen.provenance import STATEMENT_TYPE
-from envgen.published import EMPTY, Published, PublishedImage
 from envgen.registry.pushed import read_pushed
 from envgen.registry.transport import Transport
-from envgen.release import Release, annotate, find_published, make_row, open_reader
+from envgen.release.provenance import STATEMENT_TYPE
+from envgen.release.published import EMPTY, Published, PublishedImage
+from envgen.release.repository import Release, annotate, find_published, make_row, open_reader
 from envgen.spec.parse import parse_spec
 
 if TYPE_CHECKING:

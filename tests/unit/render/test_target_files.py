@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from envgen.plan.image import make_plan
 from envgen.plan.targets.model import UNPUBLISHED
-from envgen.published import Published, PublishedImage
+from envgen.release.published import Published, PublishedImage
 from envgen.render.files import render
 from envgen.render.targets import write_cpu, write_quantity, write_size
 from envgen.rendered import JSON_SEAL, is_untouched, seal_json

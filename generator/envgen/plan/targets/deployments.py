@@ -18,7 +18,7 @@ from envgen.plan.targets.model import (
 )
 from envgen.plan.targets.nodes import plan_affinity
 from envgen.plan.targets.sagemaker import plan_ami
-from envgen.published import PUBLISHED_FILE, Published, PublishedImage
+from envgen.release.published import PUBLISHED_FILE, Published, PublishedImage
 from envgen.spec.model import Image, Run, Spec
 
 IMAGE_VARIABLE: Final = "ENVGEN_IMAGE"

@@ -5,18 +5,18 @@ from typing import Any
 
 import msgspec
 
-from envgen.bake import BakeTarget
-from envgen.build import build_image
-from envgen.builder import BuildOptions, choose_platforms
-from envgen.buildx import bake_images
+from envgen.build.bake import BakeTarget
+from envgen.build.docker import build_image
+from envgen.build.options import BuildOptions, choose_platforms
+from envgen.build.buildx import bake_images
 from envgen.image.record import describe_built
 from envgen.lock.network import find_ca_certificates
 from envgen.lock.pool import Pool
 from envgen.plan.model import ImagePlan, Plan
 from envgen.project import Project, read_project_published
-from envgen.publish import describe_published, publish, retag, tell
-from envgen.published import PublishedImage
-from envgen.release import Release, find_published, plan_releases
+from envgen.release.publish import describe_published, publish, retag, tell
+from envgen.release.published import PublishedImage
+from envgen.release.repository import Release, find_published, plan_releases
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

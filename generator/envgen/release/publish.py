@@ -14,19 +14,19 @@ from envgen.image.fetch import fetch_image
 from envgen.image.push import attach, open_writer
 from envgen.image.record import canonical_form, describe_built
 from envgen.lock.network import find_ca_certificates
-from envgen.papers import list_papers
 from envgen.project import Project
-from envgen.published import (
+from envgen.registry.pushed import PushedImage, read_pushed
+from envgen.registry.reference import ImageReference
+from envgen.registry.transport import Transport
+from envgen.release.papers import list_papers
+from envgen.release.published import (
     EMPTY,
     PUBLISHED_FILE,
     PublishedImage,
     read_published,
     write_published,
 )
-from envgen.registry.pushed import PushedImage, read_pushed
-from envgen.registry.reference import ImageReference
-from envgen.registry.transport import Transport
-from envgen.release import Release, annotate, make_row, open_reader
+from envgen.release.repository import Release, annotate, make_row, open_reader
 from envgen.rendered import RenderedFile
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from envgen import process
-from envgen.builder import BuildOptions, list_builder_options, push_image, require_size
+from envgen.build.options import BuildOptions, list_builder_options, push_image, require_size
 from envgen.errors import ToolError, UsageError
 from envgen.lock.network import find_ca_certificates
 from envgen.lockers.indexes import list_logins

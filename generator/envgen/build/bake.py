@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from envgen.build import PROXIES, SOURCE_DATE_EPOCH
+from envgen.build.docker import PROXIES, SOURCE_DATE_EPOCH
 from envgen.plan.model import ImagePlan
 
 REVISION_VARIABLE: Final = "ENVGEN_REVISION"

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from envgen import process
-from envgen.bake import REVISION_VARIABLE, BakeTarget, render_bake
-from envgen.build import build_environment, find_revision, last_lines
-from envgen.builder import BuildOptions, describe_output
+from envgen.build.bake import REVISION_VARIABLE, BakeTarget, render_bake
+from envgen.build.docker import build_environment, find_revision, last_lines
+from envgen.build.options import BuildOptions, describe_output
 from envgen.errors import ToolError
 from envgen.spec.load import LoadedSpec
 

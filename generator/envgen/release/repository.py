@@ -12,16 +12,16 @@ from typing import Final
 
 import msgspec
 
-from envgen.inputs import hash_inputs, read_inputs
+from envgen.build.inputs import hash_inputs, read_inputs
 from envgen.lock.pool import Pool
 from envgen.plan.model import ImagePlan, Plan
 from envgen.project import Project
-from envgen.provenance import STATEMENT_TYPE
-from envgen.published import Published, PublishedImage
 from envgen.registry.pushed import find_annotations, find_tag
 from envgen.registry.reader import Reader, base_url
 from envgen.registry.reference import ImageReference, parse_reference
 from envgen.registry.transport import Transport
+from envgen.release.provenance import STATEMENT_TYPE
+from envgen.release.published import Published, PublishedImage
 
 _INPUTS: Final = "org.envgen.inputs"
 _CANONICAL: Final = "org.envgen.canonical"

@@ -8,7 +8,7 @@ from envgen.export.content import read_content
 from envgen.image.push import Attachment
 from envgen.plan.model import ImagePlan
 from envgen.project import Project
-from envgen.provenance import PREDICATE_TYPE, STATEMENT_TYPE, make_provenance
+from envgen.release.provenance import PREDICATE_TYPE, STATEMENT_TYPE, make_provenance
 
 
 def list_papers(

@@ -68,11 +68,11 @@ def _closed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(autouse=True)
 def _loud() -> Iterator[None]:
-    """Undo what running a command in this process does to logging."""
+    """Undo what a command in this process does to logging; a fixture of a module may have run one."""
     logger = logging.getLogger("envgen")
-    before = (logger.handlers[:], logger.propagate, logger.level)
+    logger.handlers[:], logger.propagate, logger.level = [], True, logging.NOTSET
     yield
-    logger.handlers[:], logger.propagate, logger.level = before
+    logger.handlers[:], logger.propagate, logger.level = [], True, logging.NOTSET
 
 
 # pytest.fail raises a BaseException: no `except OSError` of the code under test can swallow it.

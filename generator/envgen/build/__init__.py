@@ -1,0 +1,1 @@
+"""Building images: by Docker, by a builder of Buildx, several at a time."""

@@ -68,7 +68,7 @@ def _closed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(autouse=True)
 def _loud() -> Iterator[None]:
-    """Undo what a command in this process does to logging; a fixture of a module may have run one."""
+    """Undo what commands of this process do to logging, those of a module's fixtures, too."""
     logger = logging.getLogger("envgen")
     logger.handlers[:], logger.propagate, logger.level = [], True, logging.NOTSET
     yield

@@ -110,7 +110,7 @@ def test_wheel_names_spec_and_lock(
 
 
 def test_wheel_of_a_project_without_a_fitting_lock_is_not_built(
-    project: Project, build: Callable[[], subprocess.CompletedProcess[str]]
+    build: Callable[[], subprocess.CompletedProcess[str]],
 ) -> None:
     done = build()
 

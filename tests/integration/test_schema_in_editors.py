@@ -31,7 +31,7 @@ def taplo(tmp_path: Path) -> Path:
 
 def lint(taplo: Path, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     (folder / "envgen.toml").write_text(text, encoding="utf-8")
-    command = [taplo, "lint", "--colors=never", "envgen.toml"]
+    command = [str(taplo), "lint", "--colors=never", "envgen.toml"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

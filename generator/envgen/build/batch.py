@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from envgen.build.bake import BakeTarget
+from envgen.build.buildx import bake_images
 from envgen.build.docker import build_image
 from envgen.build.options import BuildOptions, choose_platforms
-from envgen.build.buildx import bake_images
 from envgen.image.record import describe_built
 from envgen.lock.network import find_ca_certificates
 from envgen.lock.pool import Pool

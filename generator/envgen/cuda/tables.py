@@ -180,7 +180,7 @@ class Need(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     what: str
     fix: str
     fix_bytes: int
-    apt: tuple[str, ...] = ()
+    apt: tuple[str, ...]
 
 
 Flavour = Literal["base", "runtime", "cudnn-runtime"]

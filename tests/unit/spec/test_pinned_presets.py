@@ -178,9 +178,12 @@ def test_pyproject_may_name_one_as_well(project: Project) -> None:
 
 def test_yes_on_a_terminal_accepts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(
-        "envgen.console.Console.confirm", lambda _, text: asked.append(text) or True
-    )
+
+    def confirm(_: object, question: str) -> bool:
+        asked.append(question)
+        return True
+
+    monkeypatch.setattr("envgen.console.Console.confirm", confirm)
 
     assert project.render_offline().code == 0
     assert len(asked) == 1

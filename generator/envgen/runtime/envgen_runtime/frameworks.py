@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
-"""Import names. Each has a module <name>_workloads, which only a worker process imports, because it
-imports the framework. Such a module has
+"""Import names; plugins of envgen add files for others.
+
+Each has a module <name>_workloads, which only a worker process imports, because it imports the
+framework. Such a module has
 
 - configure(mode): sets the framework's deterministic mode: `strict`, `warn` or `off`;
 - version() and devices(): what there is;
@@ -29,4 +32,13 @@ def location(name: str) -> str | None:
 
 def found() -> tuple[str, ...]:
     """Return what can be tested here: plain Python always, then the installed frameworks."""
-    return ("plain", *(name for name in FRAMEWORKS if location(name) is not None))
+    names = (*FRAMEWORKS, *_added())
+    return ("plain", *(name for name in names if location(name) is not None))
+
+
+def _added() -> list[str]:
+    """Return the names that files beside this one add to the frameworks."""
+    suffix = "_workloads.py"
+    files = os.listdir(os.path.dirname(__file__))
+    names = {name[: -len(suffix)] for name in files if name.endswith(suffix)}
+    return sorted(names - {"plain", *FRAMEWORKS})

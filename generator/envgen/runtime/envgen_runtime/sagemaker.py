@@ -1,7 +1,7 @@
 """`train` of Amazon SageMaker: its folders and hyper-parameters as a program expects them.
 
-SageMaker starts `IMAGE train` with everything under /opt/ml (its guide "How Amazon SageMaker AI runs
-your training image"). The names of the variables are those of its own training toolkit.
+SageMaker starts `IMAGE train` with everything under /opt/ml (its guide, "How Amazon SageMaker AI
+runs your training image"). The names of the variables are those of its own training toolkit.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Presets of the team: only the files beside this one matter, and nothing here is run."""

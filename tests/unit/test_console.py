@@ -20,6 +20,36 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize(
+    ("answer", "agreed"), [("y\n", True), (" Yes\n", True), ("n\n", False), ("", False)]
+)
+def test_only_a_yes_on_a_terminal_agrees(
+    monkeypatch: pytest.MonkeyPatch, answer: str, *, agreed: bool
+) -> None:
+    asked = Terminal()
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", asked)
+
+    assert Console().confirm("Use it?") is agreed
+    assert asked.getvalue() == "Use it? [y/N] "
+
+
+@pytest.mark.parametrize("options", [{"quiet": True}, {"as_json": True}])
+def test_nobody_is_asked_where_nobody_reads(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    assert not Console(**options).confirm("Use it?")
+
+
+def test_answer_that_is_piped_in_agrees_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+
+    assert not Console().confirm("Use it?")
+
+
 def test_result_ends_in_one_newline(capsys: pytest.CaptureFixture[str]) -> None:
     Console().result("a")
     Console().result("b\n")

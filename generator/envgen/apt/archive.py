@@ -1,6 +1,6 @@
 """Archives of Debian's form, read over HTTP: what belongs to a release, held to its signed list.
 
-https://wiki.debian.org/DebianRepository/Format. Every index is held to the SHA-256 that InRelease
+DebianRepository/Format of the Debian wiki. Every index is held to the SHA-256 that InRelease
 has of it, and InRelease to its signature where the means for that are there (`apt.signature`).
 """
 

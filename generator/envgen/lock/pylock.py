@@ -213,6 +213,8 @@ def render_pylock(
 
     """
     lines = ['lock-version = "1.0"', f'requires-python = "=={python}.*"', 'created-by = "envgen"']
+    if not packages:
+        lines.append("packages = []")  # PEP 751 wants the key in any case, and so does uv
     for package in packages:
         lines += ["", "[[packages]]"]
         lines += [f"name = {quote_toml(package.name)}", f"version = {quote_toml(package.version)}"]

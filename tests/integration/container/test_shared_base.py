@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,10 +15,10 @@ from tests.integration.conftest import MIRROR, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.integration.container.conftest import Build, Engine
 
+SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 LIST = (
     "import importlib.metadata as m, json; "
     "print(json.dumps(sorted((d.name.lower(), d.version) for d in m.distributions())))"
@@ -35,7 +37,7 @@ def make_project(
     if not mirrors:
         pytest.skip("there is no registry on this machine")
 
-    def make(image: dict[str, Any], python: str = "3.13") -> Project:
+    def make(image: dict[str, Any], python: str = "3.13", **network: Any) -> Project:
         root = tmp_path_factory.mktemp("project")
         shutil.copyfile(ca_bundle, root / "corp.pem")
         document = {
@@ -43,7 +45,7 @@ def make_project(
             "epoch": "2026.11",
             "project": {"name": "demo", "python": python},
             "images": {"serve": {"command": ["python", "-V"], **image}},
-            "network": {"ca-certificates": "corp.pem", "registry-mirrors": mirrors},
+            "network": {"ca-certificates": "corp.pem", "registry-mirrors": mirrors, **network},
         }
         (root / "envgen.toml").write_text(tomli_w.dumps(document), encoding="utf-8")
         return Project(root)
@@ -150,6 +152,34 @@ def test_image_on_an_extended_one_is_extended_as_well(
     assert installed(engine, top.id).items() >= installed(engine, extended.id).items()
     # The base's health check is not this image's.
     assert top.config["Healthcheck"] == {"Test": ["NONE"]}
+
+
+def test_packages_of_the_distribution_and_folders_of_volumes_are_added_as_well(
+    engine: Engine, shared: Shared, make_project: Callable[..., Project]
+) -> None:
+    uris = re.findall(
+        r"^URIs: *(\S+)", SOURCES.read_text("utf-8") if SOURCES.is_file() else "", re.MULTILINE
+    )
+    if not uris:
+        pytest.skip("this machine has no archive of Debian")
+    image = {
+        "base": shared.reference,
+        "apt": ["libgomp1"],
+        "targets": ["compose"],
+        "repository": "registry.example/demo",
+        "run": {"volumes": {"data": {"path": "/data", "size": "1GiB"}}},
+    }
+    archives = {"debian": uris[0], "debian-security": uris[-1]}
+
+    build = engine.build(make_project(image, **{"apt-archives": archives}))
+
+    def run(*command: str) -> str:
+        return engine.docker("run", "--rm", "--network=none", build.id, *command)
+
+    assert "libgomp.so.1" in run("/sbin/ldconfig", "--print-cache")
+    assert run("dpkg", "--audit") == ""
+    assert run("cat", "/etc/passwd").count("\napp:x:") == 1
+    assert run("stat", "--format=%u:%g", "/data") == "10001:10001"
 
 
 def test_drift_is_told(shared: Shared, extending: Project, extended: Build) -> None:

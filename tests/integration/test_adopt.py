@@ -36,8 +36,8 @@ def edit(folder: Any, old: str, new: str) -> None:
 def locked(folder: Any) -> str:
     outcome = folder.run("lock")
     assert outcome.code == 0, outcome.err
-    text: str = folder.read("environments/app/pylock.packages.toml")
-    return text
+    layers = sorted((folder.root / "environments" / "app").glob("pylock.*.toml"))
+    return "".join(path.read_text(encoding="utf-8") for path in layers)
 
 
 FINE_TUNING = """\

@@ -52,7 +52,8 @@ def require(project: Project, *requirements: str, **image: object) -> None:
 
 
 def test_every_artifact_of_the_example_has_a_hash_and_a_size(locked: Project) -> None:
-    packages = tomllib.loads(locked.files()[PYLOCK].decode())["packages"]
+    layers = [text for path, text in locked.files().items() if "/pylock." in path]
+    packages = [row for text in layers for row in tomllib.loads(text.decode())["packages"]]
 
     assert {"fastapi", "numpy", "scikit-learn", "scipy", "uvicorn"} <= {p["name"] for p in packages}
     for package in packages:

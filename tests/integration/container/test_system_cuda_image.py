@@ -94,7 +94,9 @@ def test_libraries_are_there_and_found_by_the_loader(
     assert shell(image.id, "ls /usr/local/cuda").split() == ["lib64", "version.json"]
     assert "NVIDIA_REQUIRE_CUDA=cuda>=12.0" in image.config["Env"]
     assert not any(entry.startswith("CUDA_VERSION=") for entry in image.config["Env"])
-    assert engine.build(project, "--no-cache").layers[1] == image.layers[1]
+    # The files, not the layer: Docker 28 now and then writes equal entries in another order.
+    hashes = "find /usr/local/cuda* /etc/ld.so.* -type f -exec sha256sum {} + | sort"
+    assert shell(engine.build(project, "--no-cache").id, hashes) == shell(image.id, hashes)
 
 
 def test_compat_of_an_own_base_is_hidden_from_the_toolkit_and_the_rest_is_there(

@@ -6,7 +6,6 @@ gives the same bits while nothing else goes on. So it runs again under condition
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -19,12 +18,15 @@ def poison_malloc(*, on: bool) -> bool:
     """Let malloc hand out memory full of rubbish (mallopt(3), M_PERTURB), or stop that.
 
     Returns:
-        Whether the C library can: musl cannot.
+        Whether the C library can: musl cannot, and neither can a Python without ctypes.
 
     """
     try:
+        # A Python may have come without the libffi that it is linked with; it works without, too.
+        import ctypes
+
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
+    except (AttributeError, ImportError, OSError):
         return False
     # glibc fills what it hands out with the complement, and what it takes back with the byte.
     return bool(mallopt(_M_PERTURB, 0xFF ^ _RUBBISH if on else 0) == 1)

@@ -1,7 +1,13 @@
-"""Where the package's data files are: beside the modules in a wheel, above them in a checkout."""
+"""Where the package's data files are, in a wheel and in a checkout, and how tables are read."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
+
+from envgen.errors import EnvgenError
+
+_Table = TypeVar("_Table")
 
 _PACKAGE: Final = Path(__file__).parent
 
@@ -28,3 +34,18 @@ COPY_PYTHON: Final = _PACKAGE / "render" / "copy_python.py"
 """The script that copies a Python from one image to another in a build, copied as it is."""
 CONDA_INSTALL: Final = _PACKAGE / "lockers" / "conda_install.py"
 """The script that installs conda packages in a build, copied as it is."""
+
+
+def read_data(file: Path, form: type[_Table]) -> _Table:
+    """Return what a table under presets/data holds, in its form.
+
+    Raises:
+        EnvgenError: The table is damaged.
+
+    """
+    import tomllib  # noqa: PLC0415 - most commands read no table
+
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), form)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise EnvgenError.single(str(error), file=file.name) from error

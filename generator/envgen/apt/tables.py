@@ -1,13 +1,11 @@
 """The archives that envgen knows, and which of them a distribution's packages come from."""
 
-import tomllib
 from functools import cache
 from typing import Annotated, Final
 
 import msgspec
 
-from envgen.errors import EnvgenError
-from envgen.resources import PRESETS
+from envgen.resources import PRESETS, read_data
 
 _FILE: Final = PRESETS / "data" / "apt.toml"
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -58,10 +56,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @cache
 def _read() -> _Table:
-    try:
-        return msgspec.convert(tomllib.loads(_FILE.read_text(encoding="utf-8")), _Table)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise EnvgenError.single(str(error), file=_FILE.name) from error
+    return read_data(_FILE, _Table)
 
 
 def archives() -> dict[str, Archive]:

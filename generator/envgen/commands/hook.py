@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from envgen import project
 from envgen.commands.render import check_project, write_project
 from envgen.console import Console
@@ -92,12 +94,8 @@ def _place(error: EnvgenError, prefix: str) -> EnvgenError:
         return error
     return type(error)(
         *(
-            Problem(
-                what=problem.what,
-                file=f"{prefix}/{problem.file}" if problem.file else prefix,
-                key=problem.key,
-                why=problem.why,
-                fix=problem.fix,
+            msgspec.structs.replace(
+                problem, file=f"{prefix}/{problem.file}" if problem.file else prefix
             )
             for problem in error.problems
         )

@@ -1,7 +1,6 @@
 """`envgen render`: write, check, compare or print the files of all images."""
 
 import argparse
-import logging
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,8 +13,6 @@ from envgen.leftovers import Leftovers, find_leftovers
 from envgen.output import Difference
 from envgen.project import Project
 from envgen.rendered import RenderedFile
-
-_log = logging.getLogger(__name__)
 
 EXAMPLES: Final = """\
   python -m envgen render
@@ -102,8 +99,11 @@ def write_project(current: Project, *, force: bool) -> list[str]:
 
 
 def name_edited(left: Leftovers) -> None:
+    import logging  # noqa: PLC0415 - a check warns of nothing, and pays a tenth of its time for it
+
+    log = logging.getLogger(__name__)
     for path in left.edited:
-        _log.warning("%s is of no use any more, and stays because somebody edited it", path)
+        log.warning("%s is of no use any more, and stays because somebody edited it", path)
 
 
 def report_changes(current: Project, console: Console) -> None:

@@ -11,6 +11,7 @@ from envgen import process
 from envgen.errors import EnvgenError
 from envgen.identity.model import Identity
 from envgen.lock.model import LOCK_FILE, read_lock
+from envgen.lock.revision import read_at
 from envgen.spec.load import PYPROJECT, SPEC_FILE
 
 _TIMEOUT_S: Final = 60
@@ -19,17 +20,17 @@ _MOST: Final = 2000
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A commit that holds what an identity names.
+    """A commit whose lock of the image is the one that an identity names.
 
     Attributes:
         commit: Its hash.
-        lock: Whether the image's lock there is the one that is named.
-        spec: Whether the spec is.
+        lock: That it is, for readers of JSON.
+        spec: Whether its spec is the one, too.
 
     """
 
     commit: str
-    lock: bool
+    lock: bool = True
     spec: bool
 
 
@@ -47,15 +48,12 @@ def find_commit(root: Path, identity: Identity) -> Found | None:
     git = process.find_program("git", why="commits are read with it", fix="install git")
     best: Found | None = None
     for commit in _commits(git, root):
-        found = Found(
-            commit=commit,
-            lock=_has_lock(git, root, commit, identity),
-            spec=_has_spec(git, root, commit, identity.spec),
-        )
-        if found.lock and found.spec:
+        if not _has_lock(git, root, commit, identity):
+            continue
+        found = Found(commit=commit, spec=_has_spec(git, root, commit, identity.spec))
+        if found.spec:
             return found
-        if found.lock and best is None:
-            best = found
+        best = best or found
     return best
 
 
@@ -67,7 +65,7 @@ def _commits(git: str, root: Path) -> Iterator[str]:
 
 
 def _has_lock(git: str, root: Path, commit: str, identity: Identity) -> bool:
-    content = _show(git, root, commit, LOCK_FILE)
+    content = read_at(git, root, commit, LOCK_FILE)
     if content is None:
         return False
     try:
@@ -78,16 +76,9 @@ def _has_lock(git: str, root: Path, commit: str, identity: Identity) -> bool:
 
 
 def _has_spec(git: str, root: Path, commit: str, wanted: str) -> bool:
-    contents = (_show(git, root, commit, name) for name in (SPEC_FILE, PYPROJECT))
+    contents = (read_at(git, root, commit, name) for name in (SPEC_FILE, PYPROJECT))
     return any(
         f"sha256:{hashlib.sha256(content).hexdigest()}" == wanted
         for content in contents
         if content is not None
     )
-
-
-def _show(git: str, root: Path, commit: str, path: str) -> bytes | None:
-    done = process.run(
-        [git, "show", "--no-textconv", f"{commit}:./{path}"], cwd=root, timeout_s=_TIMEOUT_S
-    )
-    return None if done.returncode else done.stdout.encode()

@@ -96,9 +96,9 @@ def lock_image(job: Job, report: Callable[[str], None]) -> LockedFiles:
     ca = find_ca_certificates(job.loaded)
     result = _run_locker(job, locker, request, current, ca)
     # Loaded while the locker ran: see lock.resolve.
-    from envgen.lock.limits import weigh_layers  # noqa: PLC0415
     from envgen.lock.own import lock_own, require_none_from_index  # noqa: PLC0415
     from envgen.lock.sizes import fill_sizes  # noqa: PLC0415
+    from envgen.lock.weigh import weigh_layers  # noqa: PLC0415
 
     before = read_package_tables(request, job.read)
     require_own_index(image, spec.network, request, result.packages)

@@ -4,7 +4,6 @@ Names decide where they can: they do not change from version to version. Sizes d
 a package that has a place keeps it until its size has moved far (presets/data/layers.toml).
 """
 
-import tomllib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
@@ -15,7 +14,7 @@ import msgspec
 from envgen.errors import EnvgenError
 from envgen.lock.model import LAYERS, Places
 from envgen.lock.packages import LockedPackage
-from envgen.resources import PRESETS
+from envgen.resources import PRESETS, read_data
 
 LIGHT: Final = "packages"
 HEAVY: Final = "heavy"
@@ -71,10 +70,7 @@ def layer_table() -> LayerTable:
         EnvgenError: It is damaged.
 
     """
-    try:
-        table = msgspec.convert(tomllib.loads(_FILE.read_text(encoding="utf-8")), LayerTable)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise EnvgenError.single(str(error), file=_FILE.name) from error
+    table = read_data(_FILE, LayerTable)
     unknown = {row.layer for row in table.names} - set(LAYERS)
     if unknown or {row.what for row in table.thresholds} != {"whole", "layer"}:
         raise EnvgenError.single("a row is about no layer", file=_FILE.name)

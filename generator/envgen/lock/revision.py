@@ -1,5 +1,6 @@
 """Files as a git revision has them."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -27,14 +28,16 @@ def open_revision(root: Path, revision: str) -> Callable[[str], bytes | None]:
     )
     commit = _resolve(git, root, revision)
 
-    def read(path: str) -> bytes | None:
-        # `./` makes git look from the folder it runs in, not from the repository's top.
-        done = process.run(
-            [git, "show", "--no-textconv", f"{commit}:./{path}"], cwd=root, timeout_s=_TIMEOUT_S
-        )
-        return None if done.returncode else done.stdout.encode()
+    return functools.partial(read_at, git, root, commit)
 
-    return read
+
+def read_at(git: str, root: Path, commit: str, path: str) -> bytes | None:
+    """Return a file below `root` as a commit has it; None where it has none."""
+    # `./` makes git look from the folder it runs in, not from the repository's top.
+    done = process.run(
+        [git, "show", "--no-textconv", f"{commit}:./{path}"], cwd=root, timeout_s=_TIMEOUT_S
+    )
+    return None if done.returncode else done.stdout.encode()
 
 
 def _resolve(git: str, root: Path, revision: str) -> str:

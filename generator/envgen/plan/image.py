@@ -1,7 +1,7 @@
 """From spec and lock to a plan: what each image will be, and why."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from envgen.lock.limits import parse_size
 from envgen.lock.model import (
@@ -38,10 +38,12 @@ from envgen.plan.model import (
     SystemCuda,
 )
 from envgen.plan.size import plan_trim, require_size
-from envgen.plan.targets.model import Targets
 from envgen.release.published import EMPTY as NOTHING_PUBLISHED
 from envgen.release.published import Published
 from envgen.spec.model import Image, Spec
+
+if TYPE_CHECKING:
+    from envgen.plan.targets.model import Targets
 
 RUNTIME_FOLDER: Final = "/opt/envgen"
 VENV: Final = "/opt/venv"
@@ -261,7 +263,7 @@ def _plan_health(spec: Spec, image: Image, locked: LockedImage) -> tuple[HealthC
 
 def _plan_targets(
     spec: Spec, name: str, locked: LockedImage, published: Published
-) -> tuple[Targets | None, tuple[Decision, ...]]:
+) -> "tuple[Targets | None, tuple[Decision, ...]]":
     if not spec.images[name].targets:
         return None, ()
     # Reads the CUDA tables.
@@ -271,7 +273,7 @@ def _plan_targets(
     return targets, explain_targets(targets, locked, published.images.get(name))
 
 
-def _plan_writable(targets: Targets | None) -> tuple[str, ...]:
+def _plan_writable(targets: "Targets | None") -> tuple[str, ...]:
     """Return the folders of volumes: one that Docker makes has the owner that its place has."""
     runs = targets.deployments if targets else ()
     paths = (volume.path for run in runs for volume in run.volumes if not volume.read_only)

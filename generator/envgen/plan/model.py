@@ -1,9 +1,13 @@
 """The types of a plan. Nothing in them means "default": every field says what will happen."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from envgen.lockers.indexes import PackageIndex
-from envgen.plan.targets.model import Targets
+if TYPE_CHECKING:
+    # Values of few plans; importing their types costs every check.
+    from envgen.lockers.indexes import PackageIndex
+    from envgen.plan.targets.model import Targets
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,9 +214,9 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     health: tuple[HealthCheck, ...]
     certificates: bool
     index: str
-    indexes: tuple[PackageIndex, ...]
+    indexes: "tuple[PackageIndex, ...]"
     trusted_host: str
-    targets: Targets | None
+    targets: "Targets | None"
     writable: tuple[str, ...]
     root: bool
     decisions: tuple[Decision, ...]

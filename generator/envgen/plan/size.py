@@ -1,17 +1,16 @@
 """What an image may weigh, and what it leaves out to weigh less."""
 
-import tomllib
 from functools import cache
 from typing import Final
 
 import msgspec
 
-from envgen.errors import EnvgenError, LockError
+from envgen.errors import LockError
 from envgen.lock.limits import least_bytes, parse_size
 from envgen.lock.model import LockedImage
 from envgen.lock.request import image_platforms
 from envgen.plan.model import Decision
-from envgen.resources import PRESETS
+from envgen.resources import PRESETS, read_data
 from envgen.spec.load import key_prefix
 from envgen.spec.model import Image, Spec
 
@@ -40,11 +39,7 @@ def trim_rows() -> dict[str, TrimRow]:
         EnvgenError: The table is damaged.
 
     """
-    try:
-        table = msgspec.convert(tomllib.loads(_FILE.read_text(encoding="utf-8")), _Table)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise EnvgenError.single(str(error), file=_FILE.name) from error
-    return {row.name: row for row in table.trims}
+    return {row.name: row for row in read_data(_FILE, _Table).trims}
 
 
 def plan_trim(image: Image) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Final
 from minijinja import Environment
 
 from envgen.plan.model import CondaLayer, ImagePlan, Plan
+from envgen.render.environment import open_templates
 from envgen.render.quote import quote, quote_words
 from envgen.rendered import RenderedFile, seal
 from envgen.resources import (
@@ -34,18 +35,7 @@ def render(plan: Plan) -> tuple[RenderedFile, ...]:
 
 @functools.cache
 def _environment(epoch: str) -> Environment:
-    folder = TEMPLATES / epoch
-    environment = Environment(
-        loader=lambda name: (folder / name).read_text(encoding="utf-8"),
-        undefined_behavior="strict",
-        auto_escape_callback=lambda _: False,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.add_filter("quote", quote)
-    environment.add_filter("json", quote_words)
-    return environment
+    return open_templates(TEMPLATES / epoch, {"quote": quote, "json": quote_words})
 
 
 def _render_image(

@@ -14,6 +14,7 @@ from envgen.plan.targets.devcontainer import describe_devcontainer
 from envgen.plan.targets.ecs import describe_task
 from envgen.plan.targets.model import HOME, USER, Deployment, Targets
 from envgen.plan.targets.sagemaker import describe_sagemaker
+from envgen.render.environment import open_templates
 from envgen.rendered import RenderedFile, seal, seal_json
 from envgen.resources import TEMPLATES
 
@@ -183,18 +184,7 @@ def _differ(old: dict[str, str], new: dict[str, str]) -> list[tuple[str, str]]:
 @functools.cache
 def environment(epoch: str) -> Environment:
     """Return the templates of an epoch's manifests."""
-    folder = TEMPLATES / epoch / "targets"
-    made = Environment(
-        loader=lambda name: (folder / name).read_text(encoding="utf-8"),
-        undefined_behavior="strict",
-        auto_escape_callback=lambda _: False,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name, function in FILTERS.items():
-        made.add_filter(name, function)
-    return made
+    return open_templates(TEMPLATES / epoch / "targets", FILTERS)
 
 
 def write_json(value: object) -> str:

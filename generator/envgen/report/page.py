@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from minijinja import Environment
 
+from envgen.render.environment import open_templates
 from envgen.report.markdown import size_text
 from envgen.report.model import ImageReport, Report, WeighedLayer
 from envgen.report.treemap import Box, lay_out
@@ -59,15 +59,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_page(report: Report) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=lambda name: _TEMPLATE.with_name(name).read_text(encoding="utf-8"),
-        undefined_behavior="strict",
-        auto_escape_callback=lambda _: True,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.add_filter("size", size_text)
+    environment = open_templates(_TEMPLATE.parent, {"size": size_text}, escape=True)
     images = [_describe(image) for image in report.images]
     return environment.render_template(_TEMPLATE.name, report=report, images=images)
 

@@ -1,5 +1,6 @@
 """Rectangles whose areas are sizes: the squarified treemap of Bruls et al. (2000)."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -30,9 +31,9 @@ def lay_out(sizes: Sequence[float], within: Box) -> tuple[Box, ...]:
     boxes: list[Box] = []
     while areas:
         row = _take_row(areas, min(within.width, within.height))
-        placed, within = _place_row(row, within)
-        boxes += placed
         areas = areas[len(row) :]
+        placed, within = _place_row(row, math.fsum(areas), within)
+        boxes += placed
     return tuple(boxes)
 
 
@@ -54,23 +55,28 @@ def _worst(row: Sequence[float], side: float) -> float:
     return max(side**2 * max(row) / total**2, total**2 / (side**2 * max(min(row), 1e-12)))
 
 
-def _place_row(row: Sequence[float], within: Box) -> tuple[list[Box], Box]:
-    """Return the boxes of a row along the shorter side, and what is left."""
+def _place_row(row: Sequence[float], left: float, within: Box) -> tuple[list[Box], Box]:
+    """Return the boxes of a row along the shorter side, and the box of the area that is left.
+
+    That box ends where `within` does and has its size from its area. The difference of two sides
+    would leave so little of a small area that its box would stand out of the plane.
+    """
     lying = within.width < within.height
     side = within.width if lying else within.height
-    thick = sum(row) / side if side else 0.0
+    thick, rest = sum(row) / side, left / side
     boxes, at = [], 0.0
     for area in row:
-        long = area / thick if thick else 0.0
+        long = area / thick
         boxes.append(
             Box(x=within.x + at, y=within.y, width=long, height=thick)
             if lying
             else Box(x=within.x, y=within.y + at, width=thick, height=long)
         )
         at += long
-    rest = (
-        Box(x=within.x, y=within.y + thick, width=within.width, height=within.height - thick)
-        if lying
-        else Box(x=within.x + thick, y=within.y, width=within.width - thick, height=within.height)
+    if lying:
+        return boxes, Box(
+            x=within.x, y=within.y + within.height - rest, width=within.width, height=rest
+        )
+    return boxes, Box(
+        x=within.x + within.width - rest, y=within.y, width=rest, height=within.height
     )
-    return boxes, rest
